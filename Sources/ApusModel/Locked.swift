@@ -1,0 +1,41 @@
+#if SANITIZE_THREAD
+    #if canImport(Glibc)
+        import Glibc
+    #else
+        import Darwin
+    #endif
+
+    /// State behind a lock, held for a few lines and never across an `await`.
+    ///
+    /// The thread sanitizer does not see through `Synchronization.Mutex` and reports every use as a race, so under it
+    /// (`-D SANITIZE_THREAD`) this is a pthread mutex, which it knows.
+    @safe public final class Locked<State>: @unchecked Sendable {
+        // `@unchecked`: `state` is touched only between lock and unlock.
+        private var state: State
+        private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+        public init(_ state: sending State) {
+            self.state = state
+            unsafe pthread_mutex_init(mutex, nil)
+        }
+        deinit {
+            unsafe pthread_mutex_destroy(mutex)
+            unsafe mutex.deallocate()
+        }
+        public func withLock<R, E: Error>(_ body: (inout sending State) throws(E) -> sending R) throws(E) -> sending R {
+            unsafe pthread_mutex_lock(mutex)
+            defer { unsafe pthread_mutex_unlock(mutex) }
+            return try body(&state)
+        }
+    }
+#else
+    import Synchronization
+
+    /// State behind a lock, held for a few lines and never across an `await`.
+    public final class Locked<State>: Sendable {
+        private let mutex: Mutex<State>
+        public init(_ state: consuming sending State) { mutex = Mutex(state) }
+        public func withLock<R, E: Error>(_ body: (inout sending State) throws(E) -> sending R) throws(E) -> sending R {
+            try mutex.withLock(body)
+        }
+    }
+#endif
