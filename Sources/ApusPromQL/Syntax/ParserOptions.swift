@@ -1,0 +1,25 @@
+/// What the parser accepts beyond the stable language, and where it stops.
+public struct ParserOptions: Sendable, Equatable {
+    /// `--enable-feature=promql-experimental-functions`
+    public var enableExperimentalFunctions: Bool
+    /// `--enable-feature=promql-extended-range-selectors`: `anchored` and `smoothed`.
+    public var enableExtendedRangeSelectors: Bool
+    /// `--enable-feature=promql-binop-fill-modifiers`: `fill`, `fill_left` and `fill_right`.
+    public var enableBinopFill: Bool
+    /// The longest query, in bytes. A tree takes about 100 bytes for each byte of `1+1+1…`, so 4 MiB of text is 400 MB.
+    public var maxQueryBytes: Int
+    /// How deep brackets, calls, unary operators and right operands may nest. Bounds the parser's stack, and that of
+    /// whoever walks the tree.
+    public var maxNesting: Int
+
+    public init(
+        enableExperimentalFunctions: Bool = false, enableExtendedRangeSelectors: Bool = false,
+        enableBinopFill: Bool = false, maxQueryBytes: Int = 1 << 20, maxNesting: Int = 1_000
+    ) {
+        self.enableExperimentalFunctions = enableExperimentalFunctions
+        self.enableExtendedRangeSelectors = enableExtendedRangeSelectors
+        self.enableBinopFill = enableBinopFill
+        self.maxQueryBytes = maxQueryBytes
+        self.maxNesting = maxNesting
+    }
+}
