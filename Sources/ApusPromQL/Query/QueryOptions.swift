@@ -1,0 +1,44 @@
+/// What one query may set for itself.
+public struct QueryOptions: Sendable {
+    /// How old a sample may be to count for an instant selector, in ms; `nil`: the engine's.
+    public var lookbackDeltaMs: Int64?
+    /// At most the engine's timeout; `nil`: the engine's.
+    public var timeoutMs: Int64?
+    /// How many series the caller will look at; 0 for all. A hint: more may be returned.
+    public var limit: Int
+    /// Ends the evaluation when it is set.
+    public var cancellation: CancellationFlag?
+
+    public init(
+        lookbackDeltaMs: Int64? = nil, timeoutMs: Int64? = nil, limit: Int = 0, cancellation: CancellationFlag? = nil
+    ) {
+        self.lookbackDeltaMs = lookbackDeltaMs
+        self.timeoutMs = timeoutMs
+        self.limit = limit
+        self.cancellation = cancellation
+    }
+}
+
+/// What holds for all queries of an engine.
+public struct EngineOptions: Sendable {
+    /// The most samples one query may hold in memory at once.
+    public var maxSamples: Int = 50_000_000
+    /// Queueing included.
+    public var timeoutMs: Int64 = 120_000
+    /// A sample this old, or older, no longer counts for an instant selector.
+    public var lookbackDeltaMs: Int64 = 300_000
+    /// How many queries may run or wait to run at once; those beyond wait for a place.
+    public var maxConcurrency: Int = 20
+    /// The step of a subquery that names none.
+    public var defaultSubqueryStepMs: Int64 = 60_000
+    /// Threads that evaluate; 0: one for each core.
+    public var threads: Int = 0
+    /// `--enable-feature=promql-delayed-name-removal`: metric names go at the end of the query, so that `label_replace`
+    /// can still use them.
+    public var enableDelayedNameRemoval = false
+    /// What the parser accepts.
+    public var parser = ParserOptions()
+    public var observer: (any QueryObserver)?
+
+    public init() {}
+}

@@ -1,0 +1,56 @@
+public import ApusBytes
+public import ApusModel
+
+/// The answer to a query, safe to keep and to pass on.
+public struct QueryResult: Sendable {
+    public var value: QueryValue
+    /// `PromQL warning: … (line:column)`, in order of text, each once: the result may not be what was meant.
+    public var warnings: [String]
+    /// `PromQL info: …`: a hint that the query may be better written.
+    public var infos: [String]
+    public var statistics: QueryStatistics
+
+    public init(
+        value: QueryValue, warnings: [String] = [], infos: [String] = [], statistics: QueryStatistics = QueryStatistics()
+    ) {
+        self.value = value
+        self.warnings = warnings
+        self.infos = infos
+        self.statistics = statistics
+    }
+}
+
+public enum QueryValue: Sendable {
+    case scalar(timestampMs: Int64, value: Double)
+    case string(timestampMs: Int64, ByteString)
+    /// In no order that means something, unless the query ends in `sort`, `topk` and the like.
+    case vector([VectorSample])
+    /// In order of labels.
+    case matrix([MatrixSeries])
+}
+
+/// One series at one moment.
+public struct VectorSample: Sendable {
+    public var labels: LabelSet
+    public var timestampMs: Int64
+    public var value: Double
+
+    public init(labels: LabelSet, timestampMs: Int64, value: Double) {
+        self.labels = labels
+        self.timestampMs = timestampMs
+        self.value = value
+    }
+}
+
+/// One series over time. Both columns have the same length; times ascend.
+public struct MatrixSeries: Sendable {
+    public var labels: LabelSet
+    public var timestampsMs: [Int64]
+    public var values: [Double]
+
+    public init(labels: LabelSet, timestampsMs: [Int64], values: [Double]) {
+        self.labels = labels
+        self.timestampsMs = timestampsMs
+        self.values = values
+    }
+}

@@ -1,0 +1,34 @@
+/// What a query cost.
+public struct QueryStatistics: Sendable {
+    /// Samples read by all selectors, counted once for each step that looks at them.
+    public var totalQueryableSamples: Int64 = 0
+    /// The most samples held in memory at once.
+    public var peakSamples: Int64 = 0
+    /// Series that the storage gave.
+    public var seriesSelected: Int64 = 0
+
+    // Times in seconds.
+    public var queueSeconds = 0.0
+    /// Parsing, checking and planning.
+    public var prepareSeconds = 0.0
+    public var innerEvalSeconds = 0.0
+    public var resultSortSeconds = 0.0
+    /// Preparation, evaluation and sorting.
+    public var evalTotalSeconds: Double { prepareSeconds + innerEvalSeconds + resultSortSeconds }
+    /// The whole, queueing included.
+    public var execTotalSeconds: Double { queueSeconds + evalTotalSeconds }
+
+    public init() {}
+}
+
+/// What an engine is doing and has done.
+public struct EngineStatistics: Sendable {
+    public var runningQueries = 0
+    public var queuedQueries = 0
+    public var maxConcurrency = 0
+    /// Samples read by all queries so far.
+    public var samplesRead: Int64 = 0
+    /// Queries finished so far, whatever their outcome.
+    public var queriesFinished: Int64 = 0
+    public var queriesFailed: Int64 = 0
+}
