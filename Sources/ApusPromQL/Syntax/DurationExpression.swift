@@ -11,7 +11,6 @@ public struct DurationExpression: Sendable, Equatable {
             case step
             case range
             case negate(Int)
-            case plus(Int)
             case binary(BinaryOperator, Int, Int)
             case minOf(Int, Int)
             case maxOf(Int, Int)
@@ -40,7 +39,7 @@ public struct DurationExpression: Sendable, Equatable {
             case .step: values.append(Double(stepMs) / 1_000)
             case .range: values.append(Double(rangeMs) / 1_000)
             case .negate(let operand): values.append(-values[operand])
-            case .plus(let operand), .paren(let operand): values.append(values[operand])
+            case .paren(let operand): values.append(values[operand])
             case .minOf(let left, let right): values.append(min(values[left], values[right]))
             case .maxOf(let left, let right): values.append(max(values[left], values[right]))
             case .binary(let op, let left, let right):

@@ -90,6 +90,22 @@ enum NumberText {
         return value == 0 ? (value.sign == .minus ? "-0" : "0") : text
     }
 
+    /// All digits of a finite value of at least 2⁵³, which is whole, and six zeros behind the point: Go's `%f`.
+    static func exact(_ value: Double) -> String {
+        guard value.isFinite, value.magnitude >= 0x1p53 else { return fixed(value) }
+        // Decimal digits, the last first, doubled as often as the exponent says.
+        var digits = String(value.significandBitPattern | 1 << 52).utf8.reversed().map { $0 - UInt8(ascii: "0") }
+        for _ in 52..<Int(value.exponent) {
+            var carry: UInt8 = 0
+            for index in digits.indices {
+                let doubled = digits[index] * 2 + carry
+                (digits[index], carry) = (doubled % 10, doubled / 10)
+            }
+            if carry > 0 { digits.append(carry) }
+        }
+        return (value < 0 ? "-" : "") + digits.reversed().map { String($0) }.joined() + ".000000"
+    }
+
     /// As `fixed`, but with an exponent below 1e-4 and from 1e21 on: Go's `%v`.
     static func general(_ value: Double) -> String {
         guard value.isFinite, value != 0, value.magnitude < 1e-4 || value.magnitude >= 1e21 else { return fixed(value) }
@@ -127,39 +143,42 @@ enum DurationText {
     ]
 
     /// Prometheus holds durations as 64-bit nanoseconds.
-    private static let limitMs = Int64.max / 1_000_000
+    private static let limitMs = UInt64(Int64.max / 1_000_000)
 
     struct DurationError: Error { let text: String }
 
     /// Milliseconds of units in falling order, each at most once.
     static func parse(_ text: ArraySlice<UInt8>) -> Result<Int64, DurationError> {
         let invalid = DurationError(text: "not a valid duration string: \(quoted(text))")
-        var total: Int64 = 0
+        let outOfRange = DurationError(text: "duration out of range")
+        var total: UInt64 = 0
         var next = 0
         var index = text.startIndex
         while index < text.endIndex {
-            var value: Int64 = 0
+            var value: UInt64 = 0
             let start = index
             while index < text.endIndex, isDigit(text[index]) {
                 let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-                let (sum, carry) = product.addingReportingOverflow(Int64(text[index] - UInt8(ascii: "0")))
-                if overflow || carry { return .failure(DurationError(text: "duration out of range")) }
+                let (sum, carry) = product.addingReportingOverflow(UInt64(text[index] - UInt8(ascii: "0")))
+                if overflow || carry { return .failure(invalid) }
                 value = sum
                 index += 1
             }
             let unitStart = index
             while index < text.endIndex, !isDigit(text[index]) { index += 1 }
             let unit = text[unitStart..<index]
-            guard unitStart > start, let found = units[next...].firstIndex(where: { unit.elementsEqual($0.name.utf8) }) else {
-                return .failure(invalid)
+            guard unitStart > start, !unit.isEmpty else { return .failure(invalid) }
+            guard let found = units.firstIndex(where: { unit.elementsEqual($0.name.utf8) }) else {
+                return .failure(DurationError(text: "unknown unit \(quoted(unit)) in duration \(quoted(text))"))
             }
+            guard found >= next else { return .failure(invalid) }
             next = found + 1
-            let (product, overflow) = value.multipliedReportingOverflow(by: units[found].milliseconds)
+            let (product, overflow) = value.multipliedReportingOverflow(by: units[found].milliseconds.magnitude)
             let (sum, carry) = total.addingReportingOverflow(product)
-            if overflow || carry || sum > limitMs { return .failure(DurationError(text: "duration out of range")) }
+            if overflow || carry || sum > limitMs { return .failure(outOfRange) }
             total = sum
         }
-        return text.isEmpty ? .failure(invalid) : .success(total)
+        return text.isEmpty ? .failure(invalid) : .success(Int64(total))
     }
 
     /// `90d`, `1h30m`, `0s`; years and weeks only where nothing remains; a sign before.

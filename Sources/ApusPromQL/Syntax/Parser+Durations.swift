@@ -1,7 +1,13 @@
 import ApusBytes
 
+/// Where a duration stands: its errors say what might be written there.
+enum DurationPlace {
+    case range, step, offset
+}
+
 /// A duration while it is read: nodes of a formula, of which a lone number is one.
 private struct DurationBuilder {
+    let place: DurationPlace
     var nodes: [DurationExpression.Node] = []
 
     mutating func add(_ kind: DurationExpression.Node.Kind, _ range: Range<Int>) -> Int {
@@ -11,18 +17,21 @@ private struct DurationBuilder {
 }
 
 extension Parser {
-    /// Whether a duration may begin with the current token.
-    var startsDuration: Bool {
-        switch current.kind {
-        case .number, .duration, .leftParen, .binary(.add), .binary(.subtract): true
-        case .preprocessor(.step), .preprocessor(.range), .preprocessor(.minOf), .preprocessor(.maxOf): true
-        default: false
+    private func unexpected(in place: DurationPlace) -> ParseError {
+        switch place {
+        case .range: unexpected(in: "subquery or range selector", expected: "number, duration, step(), or range()")
+        case .step: unexpected(in: "subquery selector", expected: "number, duration, step(), range(), or \"]\"")
+        case .offset: unexpected(in: "offset", expected: "number, duration, step(), or range()")
         }
     }
 
+    private mutating func expect(_ kind: Token.Kind, in place: DurationPlace) throws(ParseError) {
+        guard try accept(kind) else { throw unexpected(in: place) }
+    }
+
     /// A range or a step: a formula of durations, which takes all operators up to the bracket.
-    mutating func parsePositiveDuration() throws(ParseError) -> DurationValue {
-        var builder = DurationBuilder()
+    mutating func parsePositiveDuration(_ place: DurationPlace) throws(ParseError) -> DurationValue {
+        var builder = DurationBuilder(place: place)
         let root = try parseDuration(&builder, from: 0)
         let node = builder.nodes[root]
         if case .number(let seconds, _) = node.kind, !(seconds > 0) {
@@ -34,9 +43,8 @@ extension Parser {
     /// An offset: a literal, a call or parentheses, with a sign or without. Operators behind it are the expression's:
     /// `x offset 5m * 2` doubles x.
     mutating func parseOffsetDuration() throws(ParseError) -> DurationValue {
-        guard startsDuration else { throw unexpected(in: "offset", expected: "number, duration, step(), or range()") }
-        var builder = DurationBuilder()
-        _ = try parseDurationUnary(&builder, isOffset: true)
+        var builder = DurationBuilder(place: .offset)
+        _ = try parseDurationUnary(&builder, takesOneTerm: true)
         return finish(builder, mustBePositive: false)
     }
 
@@ -51,7 +59,7 @@ extension Parser {
 
     private mutating func parseDuration(_ builder: inout DurationBuilder, from precedence: Int) throws(ParseError) -> Int {
         try enter()
-        var left = try parseDurationUnary(&builder, isOffset: false)
+        var left = try parseDurationUnary(&builder, takesOneTerm: false)
         while case .binary(let op) = current.kind, op.precedence >= precedence {
             switch op {
             case .add, .subtract, .multiply, .divide, .modulo, .power: break
@@ -59,7 +67,6 @@ extension Parser {
             }
             let opRange = current.range
             try advance()
-            guard startsDuration else { throw unexpected() }
             let right = try parseDuration(&builder, from: op == .power ? op.precedence : op.precedence + 1)
             if op == .divide || op == .modulo, case .number(0, _) = builder.nodes[right].kind {
                 throw lines.error(op == .divide ? "division by zero" : "modulo by zero", opRange)
@@ -81,16 +88,13 @@ extension Parser {
         return builder.add(kind, range)
     }
 
-    private mutating func parseDurationUnary(_ builder: inout DurationBuilder, isOffset: Bool) throws(ParseError) -> Int {
+    private mutating func parseDurationUnary(_ builder: inout DurationBuilder, takesOneTerm: Bool) throws(ParseError) -> Int {
         guard case .binary(let op) = current.kind, op == .add || op == .subtract else { return try parseDurationPrimary(&builder) }
         let sign = current.range
         try advance()
-        guard startsDuration else {
-            throw isOffset ? unexpected(in: "offset", expected: "number, duration, step(), or range()") : unexpected()
-        }
         // As in expressions, a sign binds as `*` does; in an offset it takes the next term only.
         let operand =
-            isOffset
+            takesOneTerm
             ? try parseDurationPrimary(&builder) : try parseDuration(&builder, from: BinaryOperator.power.precedence)
         let range = sign.lowerBound..<max(sign.lowerBound, builder.nodes[operand].range.upperBound)
         if case .number(let seconds, let isDuration) = builder.nodes[operand].kind {
@@ -110,28 +114,25 @@ extension Parser {
             return try add(.number(literal.value, isDuration: literal.isDuration), token.range, to: &builder)
         case .preprocessor(.step), .preprocessor(.range):
             try advance()
-            try expect(.leftParen)
-            try expect(.rightParen)
+            try expect(.leftParen, in: builder.place)
+            try expect(.rightParen, in: builder.place)
             let kind: DurationExpression.Node.Kind = token.kind == .preprocessor(.step) ? .step : .range
             return try add(kind, token.range.lowerBound..<previousEnd, to: &builder)
         case .preprocessor(.minOf), .preprocessor(.maxOf):
             try advance()
-            try expect(.leftParen)
-            guard startsDuration else { throw unexpected() }
+            try expect(.leftParen, in: builder.place)
             let left = try parseDuration(&builder, from: 0)
-            try expect(.comma)
-            guard startsDuration else { throw unexpected() }
+            try expect(.comma, in: builder.place)
             let right = try parseDuration(&builder, from: 0)
-            try expect(.rightParen)
+            try expect(.rightParen, in: builder.place)
             let range = token.range.lowerBound..<previousEnd
             return try add(token.kind == .preprocessor(.minOf) ? .minOf(left, right) : .maxOf(left, right), range, to: &builder)
         case .leftParen:
             try advance()
-            guard startsDuration else { throw unexpected() }
             let inner = try parseDuration(&builder, from: 0)
-            try expect(.rightParen)
+            try expect(.rightParen, in: builder.place)
             return try add(.paren(inner), token.range.lowerBound..<previousEnd, to: &builder)
-        default: throw unexpected()
+        default: throw unexpected(in: builder.place)
         }
     }
 }

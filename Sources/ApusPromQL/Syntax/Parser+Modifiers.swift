@@ -124,7 +124,7 @@ extension Parser {
             let seconds = try parseNumber().value * (isNegative ? -1 : 1)
             // The bound is that of the milliseconds, so that no number of seconds overflows them.
             guard let milliseconds = Int64(exactly: (seconds * 1_000).rounded(.toNearestOrAwayFromZero)) else {
-                throw lines.error("timestamp out of bounds for @ modifier: \(fixedPoint(seconds))", range)
+                throw lines.error("timestamp out of bounds for @ modifier: \(NumberText.exact(seconds))", range)
             }
             modifier = .timestampMs(milliseconds)
         default: throw unexpected(in: "@", expected: "timestamp")
@@ -145,12 +145,6 @@ extension Parser {
             throw lines.error(
                 "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery", range)
         }
-    }
-
-    /// Go's `%f`, as near as an error needs: six decimals for whole numbers.
-    private func fixedPoint(_ value: Double) -> String {
-        let text = NumberText.fixed(value)
-        return value.isFinite && value == value.rounded() ? text + ".000000" : text
     }
 
     /// `anchored` or `smoothed`
@@ -177,17 +171,11 @@ extension Parser {
         let open = current.range.lowerBound
         let start = nodes[operand.index].range.lowerBound
         try advance()
-        guard startsDuration else {
-            throw unexpected(in: "subquery or range selector", expected: "number, duration, step(), or range()")
-        }
-        let range = try parsePositiveDuration()
+        let range = try parsePositiveDuration(.range)
         if try accept(.colon) {
             var step: DurationValue?
             if current.kind != .rightBracket {
-                guard startsDuration else {
-                    throw unexpected(in: "subquery selector", expected: "number, duration, step(), range(), or \"]\"")
-                }
-                step = try parsePositiveDuration()
+                step = try parsePositiveDuration(.step)
                 guard current.kind == .rightBracket else { throw unexpected(in: "subquery selector", expected: "\"]\"") }
             }
             try advance()

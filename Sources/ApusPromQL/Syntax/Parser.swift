@@ -38,6 +38,8 @@ struct Parser {
     var previousEnd = 0
     private var lexer: Lexer
     private var nesting = 0
+    /// How many aggregations are open around the current token.
+    private var openAggregations = 0
 
     init(_ query: ByteString, _ options: ParserOptions) throws(ParseError) {
         self.query = query.bytes
@@ -71,10 +73,14 @@ struct Parser {
         guard try accept(kind) else { throw unexpected(in: context, expected: expected) }
     }
 
-    /// Complains of the current token.
+    /// Complains of the current token. Where nothing better is known, an aggregation around it is the context.
     func unexpected(in context: String = "", expected: String = "") -> ParseError {
         var reason = "unexpected " + current.described(in: query)
-        if !context.isEmpty { reason += " in " + context }
+        if !context.isEmpty {
+            reason += " in " + context
+        } else if openAggregations > 0 {
+            reason += " in aggregation"
+        }
         if !expected.isEmpty { reason += ", expected " + expected }
         return lines.error(reason, current.range)
     }
@@ -256,7 +262,7 @@ struct Parser {
 
     /// `(a, b, …)`
     private mutating func parseArguments() throws(ParseError) -> [NodeID] {
-        guard try accept(.leftParen) else { throw unexpected(in: "aggregation") }
+        try expect(.leftParen)
         if try accept(.rightParen) { return [] }
         var arguments: [NodeID] = []
         while true {
@@ -283,7 +289,9 @@ struct Parser {
 
     private mutating func parseAggregation(_ op: AggregationOperator, start: Int) throws(ParseError) -> NodeID {
         var grouping = try parseGroupingClause()
+        openAggregations += 1
         let arguments = try parseArguments()
+        openAggregations -= 1
         if grouping == nil { grouping = try parseGroupingClause() }
         let range = start..<previousEnd
         if arguments.isEmpty { throw lines.error("no arguments for aggregate expression provided", range) }
