@@ -1,0 +1,147 @@
+import ApusBytes
+import ApusModel
+import ApusPromQL
+
+extension API {
+    /// More points than a screen has; a range query that would give more is refused before it costs anything.
+    static let maximumPointsPerSeries: Int64 = 11_000
+
+    /// `/query`: one expression at one moment.
+    func query(_ request: ServerRequest) async throws(APIError) -> APIAnswer {
+        let limit = try request.limit()
+        let timeMs = try request.time("time", default: nowMs)
+        let options = try queryOptions(request)
+        do {
+            let result = try await components.engine.runInstant(
+                request.form["query"], atMs: timeMs, on: components.storage, options: options)
+            return answer(result, limit: limit, request)
+        } catch { throw APIError(error) }
+    }
+
+    /// `/query_range`: one expression at every step from `start` to `end`, both included.
+    func queryRange(_ request: ServerRequest) async throws(APIError) -> APIAnswer {
+        let limit = try request.limit()
+        let startMs = try request.requiredTime("start")
+        let endMs = try request.requiredTime("end")
+        guard endMs >= startMs else { throw .invalidParameter("end", "end timestamp must not be before start time") }
+        let stepNs = try request.requiredDurationNs("step")
+        guard stepNs > 0 else {
+            throw .invalidParameter(
+                "step", "zero or negative query resolution step widths are not accepted. Try a positive integer")
+        }
+        let (spanMs, overflowed) = endMs.subtractingReportingOverflow(startMs)
+        let (spanNs, overflowedToo) = spanMs.multipliedReportingOverflow(by: 1_000_000)
+        guard (overflowed || overflowedToo ? .max : spanNs) / stepNs <= Self.maximumPointsPerSeries else {
+            throw APIError(
+                .badData,
+                "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")
+        }
+        let options = try queryOptions(request)
+        do {
+            let result = try await components.engine.runRange(
+                request.form["query"], startMs: startMs, endMs: endMs, stepMs: max(1, stepNs / 1_000_000),
+                on: components.storage, options: options)
+            return answer(result, limit: limit, request)
+        } catch { throw APIError(error) }
+    }
+
+    /// `/format_query`: the expression as it is written well.
+    func formatQuery(_ request: ServerRequest) throws(APIError) -> APIAnswer {
+        let expression = try parsed(request)
+        let text = expression.prettified()
+        return APIAnswer { $0.string(text) }
+    }
+
+    /// `/query_exemplars`: a valid query has none, as no exemplars are stored. Grafana asks once and hides its
+    /// exemplar switches when that fails.
+    func queryExemplars(_ request: ServerRequest) throws(APIError) -> APIAnswer {
+        let startMs = try request.time("start", default: TimeLimits.minimumMs)
+        let endMs = try request.time("end", default: TimeLimits.maximumMs)
+        guard endMs >= startMs else { throw APIError(.badData, "end timestamp must not be before start timestamp") }
+        let expression: Expression
+        do { expression = try parseExpression(request.form["query"], options: self.options.parser) } catch {
+            throw APIError(.badData, error.message)
+        }
+        let hasSelectors = expression.nodes.contains { node in
+            if case .vectorSelector = node.kind { true } else { false }
+        }
+        return hasSelectors ? APIAnswer { $0.array { _ in } } : .noContent
+    }
+
+    private func parsed(_ request: ServerRequest) throws(APIError) -> Expression {
+        do { return try parseExpression(request.form["query"], options: self.options.parser) } catch {
+            throw .invalidParameter("query", error.message)
+        }
+    }
+
+    private func queryOptions(_ request: ServerRequest) throws(APIError) -> QueryOptions {
+        var options = QueryOptions()
+        if !request.form["timeout"].isEmpty {
+            options.timeoutMs = try request.requiredDurationNs("timeout") / 1_000_000
+        }
+        let lookback = request.form["lookback_delta"]
+        if !lookback.isEmpty {
+            do {
+                let milliseconds = try parseDurationNs(lookback) / 1_000_000
+                if milliseconds > 0 { options.lookbackDeltaMs = milliseconds }
+            } catch {
+                throw APIError(.badData, "error parsing lookback delta duration: \(error.message)")
+            }
+        }
+        let flag = CancellationFlag()
+        request.cancellation.onCancel { flag.cancel() }
+        options.cancellation = flag
+        return options
+    }
+
+    private func answer(_ result: QueryResult, limit: Int, _ request: ServerRequest) -> APIAnswer {
+        let (value, isTruncated) = limit > 0 ? result.value.truncated(to: limit) : (result.value, false)
+        let statistics = request.form["stats"].isEmpty ? nil : result.statistics
+        var answer = APIAnswer { json in
+            json.object { json in
+                json.members(of: value)
+                if let statistics {
+                    json.key("stats")
+                    json.statistics(statistics)
+                }
+            }
+        }
+        answer.estimatedBytes = value.estimatedBytes
+        answer.warnings = result.warnings + (isTruncated ? [truncationWarning] : [])
+        answer.infos = result.infos
+        return answer
+    }
+}
+
+extension APIError {
+    init(_ error: QueryError) {
+        switch error {
+        case .parse(let error): self = .invalidParameter("query", error.message)
+        case .execution(let message): self.init(.execution, message)
+        case .timeout(let message): self.init(.timeout, message)
+        case .canceled(let message): self.init(.canceled, message)
+        case .storage(let message): self.init(.internal, message)
+        }
+    }
+}
+
+extension QueryValue {
+    /// The first `limit` series, and whether there were more. A scalar or a string is never cut.
+    fileprivate func truncated(to limit: Int) -> (QueryValue, Bool) {
+        switch self {
+        case .vector(let samples) where samples.count > limit: (.vector(Array(samples.prefix(limit))), true)
+        case .matrix(let series) where series.count > limit: (.matrix(Array(series.prefix(limit))), true)
+        default: (self, false)
+        }
+    }
+
+    /// A guess at the length of the JSON, so that its buffer need not grow much and large answers are told from small.
+    fileprivate var estimatedBytes: Int {
+        switch self {
+        case .scalar: 64
+        case .string(_, let text): text.count + 64
+        case .vector(let samples): samples.reduce(0) { $0 + $1.labels.encoded.count * 2 + 64 }
+        case .matrix(let series): series.reduce(0) { $0 + $1.labels.encoded.count * 2 + $1.values.count * 32 + 64 }
+        }
+    }
+}

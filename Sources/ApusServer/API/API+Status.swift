@@ -1,0 +1,176 @@
+import ApusBytes
+import ApusTSDB
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+extension API {
+    /// `/status/buildinfo`. Without `features`: a list of those makes Grafana take the server for Mimir.
+    func buildInfo(_ request: ServerRequest) -> APIAnswer { APIAnswer { [build = options.build] in $0.buildInfo(build) } }
+
+    /// `/status/config`.
+    func configuration(_ request: ServerRequest) -> APIAnswer {
+        let yaml = components.configuration.snapshot.yaml
+        return APIAnswer { json in
+            json.object { json in
+                json.key("yaml")
+                json.string(yaml)
+            }
+        }
+    }
+
+    /// `/status/flags`.
+    func flags(_ request: ServerRequest) -> APIAnswer {
+        APIAnswer { [flags = options.flags] json in
+            json.object { json in
+                for (name, value) in flags.sorted(by: { $0.key < $1.key }) {
+                    json.key(name)
+                    json.string(value)
+                }
+            }
+        }
+    }
+
+    /// `/status/runtimeinfo`. What upstream says of Go's runtime is said of ours where it has the like.
+    func runtimeInfo(_ request: ServerRequest) -> APIAnswer {
+        let configuration = components.configuration.snapshot
+        let (started, now, retention) = (components.lifecycle.startedMs, nowMs, options.storageRetention)
+        return APIAnswer { json in
+            json.object { json in
+                json.key("startTime")
+                json.string(formatRFC3339(ms: started))
+                json.key("CWD")
+                json.string(currentDirectory())
+                json.key("hostname")
+                json.string(hostName())
+                json.key("serverTime")
+                json.string(formatRFC3339(ms: now))
+                json.key("reloadConfigSuccess")
+                json.boolean(configuration.lastReloadSucceeded)
+                json.key("lastConfigTime")
+                json.string(formatRFC3339(ms: configuration.lastSuccessMs / 1000 * 1000))
+                json.key("corruptionCount")
+                json.integer(0)
+                json.key("goroutineCount")
+                json.integer(threadCount())
+                json.key("GOMAXPROCS")
+                json.integer(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+                json.key("GOMEMLIMIT")
+                json.integer(Int64.max)
+                json.key("GOGC")
+                json.string("")
+                json.key("GODEBUG")
+                json.string("")
+                json.key("storageRetention")
+                json.string(retention)
+            }
+        }
+    }
+
+    /// `/status/tsdb`: how many series there are, and which names and values have the most.
+    func tsdbStatus(_ request: ServerRequest) throws(APIError) -> APIAnswer {
+        let text = request.form["limit"]
+        var limit = 10
+        if !text.isEmpty {
+            guard let number = try? parseInteger(text), number >= 1 else {
+                throw APIError(.badData, "limit must be a positive number")
+            }
+            guard number <= 10_000 else { throw APIError(.badData, "limit must not exceed 10000") }
+            limit = number
+        }
+        let head = components.head.statistics()
+        let cardinality = components.head.cardinality(limit: limit)
+        return APIAnswer { json in
+            json.object { json in
+                json.key("headStats")
+                json.object { json in
+                    json.key("numSeries")
+                    json.integer(head.numSeries)
+                    json.key("numLabelPairs")
+                    json.integer(head.numLabelPairs)
+                    json.key("chunkCount")
+                    json.integer(head.numChunks)
+                    json.key("minTime")
+                    json.integer(head.minTimeMs)
+                    json.key("maxTime")
+                    json.integer(head.maxTimeMs)
+                }
+                json.key("seriesCountByMetricName")
+                json.counts(cardinality.seriesCountByMetricName)
+                json.key("labelValueCountByLabelName")
+                json.counts(cardinality.labelValueCountByLabelName)
+                json.key("memoryInBytesByLabelName")
+                json.counts(cardinality.memoryInBytesByLabelName)
+                json.key("seriesCountByLabelValuePair")
+                json.counts(cardinality.seriesCountByLabelValuePair)
+            }
+        }
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func counts(_ counts: some Sequence<(name: ByteString, value: Int)>) {
+        array { json in
+            for (name, value) in counts {
+                json.object { json in
+                    json.key("name")
+                    json.string(name)
+                    json.key("value")
+                    json.integer(value)
+                }
+            }
+        }
+    }
+
+    mutating func buildInfo(_ build: BuildInfo) {
+        object { json in
+            for (name, value) in [
+                ("version", build.version), ("revision", build.revision), ("branch", build.branch),
+                ("buildUser", build.buildUser), ("buildDate", build.buildDate), ("goVersion", build.languageVersion),
+            ] {
+                json.key(name)
+                json.string(value)
+            }
+        }
+    }
+}
+
+private func currentDirectory() -> ByteString {
+    unsafe withTerminatedBytes { buffer in
+        guard let start = buffer.baseAddress else { return false }
+        return unsafe getcwd(start, buffer.count) != nil
+    }
+}
+
+private func hostName() -> ByteString {
+    unsafe withTerminatedBytes { buffer in
+        guard let start = buffer.baseAddress else { return false }
+        return unsafe gethostname(start, buffer.count) == 0
+    }
+}
+
+/// What a C function that fills a buffer left in it, up to the zero; empty when it failed.
+private func withTerminatedBytes(_ fill: (UnsafeMutableBufferPointer<CChar>) -> Bool) -> ByteString {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    // SAFETY: the buffer outlives the call, which writes no more than its count.
+    guard unsafe buffer.withUnsafeMutableBufferPointer({ unsafe fill($0) }) else { return ByteString() }
+    return ByteString(buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) })
+}
+
+/// The threads of this process, from `/proc/self/stat`; 0 where there is none.
+private func threadCount() -> Int {
+    guard let file = unsafe fopen("/proc/self/stat", "r") else { return 0 }
+    defer { unsafe fclose(file) }
+    var buffer = [UInt8](repeating: 0, count: 1024)
+    // SAFETY: fread writes at most `count` bytes into the buffer.
+    let length = unsafe buffer.withUnsafeMutableBytes { unsafe fread($0.baseAddress, 1, $0.count, file) }
+    // The command may hold blanks and brackets; the fields after the last bracket are state, parent, …; threads are the 18th.
+    guard let bracket = buffer[..<length].lastIndex(of: UInt8(ascii: ")")) else { return 0 }
+    let fields = buffer[(bracket + 1)..<length].split(separator: UInt8(ascii: " "))
+    return fields.count > 17 ? Int(String(decoding: fields[17], as: UTF8.self)) ?? 0 : 0
+}

@@ -1,0 +1,116 @@
+import ApusBytes
+import ApusModel
+import ApusPromQL
+
+// How query results look in JSON. Samples are `[seconds,"value"]`; the value is text because JSON has no NaN.
+
+extension JSONWriter {
+    /// The members `resultType` and `result` of a query's `data`.
+    mutating func members(of value: QueryValue) {
+        key("resultType")
+        switch value {
+        case .scalar(let timestampMs, let number):
+            string("scalar")
+            key("result")
+            // A scalar prints without an exponent however small it is; samples do not.
+            sample(timestampMs: timestampMs, value: number, style: .fixed)
+        case .string(let timestampMs, let text):
+            string("string")
+            key("result")
+            array { json in
+                json.timestamp(timestampMs)
+                json.string(text)
+            }
+        case .vector(let samples):
+            string("vector")
+            key("result")
+            array { json in
+                for sample in samples {
+                    json.object { json in
+                        json.key("metric")
+                        json.labels(sample.labels)
+                        json.key("value")
+                        json.sample(timestampMs: sample.timestampMs, value: sample.value, style: .json)
+                    }
+                }
+            }
+        case .matrix(let series):
+            string("matrix")
+            key("result")
+            array { json in
+                for one in series { json.matrixSeries(one) }
+            }
+        }
+    }
+
+    private mutating func matrixSeries(_ series: MatrixSeries) {
+        object { json in
+            json.key("metric")
+            json.labels(series.labels)
+            json.key("values")
+            json.value { bytes in
+                bytes.append(UInt8(ascii: "["))
+                for index in 0..<min(series.timestampsMs.count, series.values.count) {
+                    if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                    bytes.appendSample(timestampMs: series.timestampsMs[index], value: series.values[index], style: .json)
+                }
+                bytes.append(UInt8(ascii: "]"))
+            }
+        }
+    }
+
+    /// A label set as an object, in order of name.
+    mutating func labels(_ labels: LabelSet) {
+        object { json in
+            let text = labels.encoded.span
+            for pair in labels.ranges {
+                json.key(text.extracting(pair.name))
+                json.string(text.extracting(pair.value))
+            }
+        }
+    }
+
+    mutating func timestamp(_ timestampMs: Int64) { value { $0.appendTimestampSeconds(timestampMs) } }
+
+    private mutating func sample(timestampMs: Int64, value number: Double, style: DoubleStyle) {
+        value { $0.appendSample(timestampMs: timestampMs, value: number, style: style) }
+    }
+}
+
+extension Array where Element == UInt8 {
+    fileprivate mutating func appendSample(timestampMs: Int64, value: Double, style: DoubleStyle) {
+        append(UInt8(ascii: "["))
+        appendTimestampSeconds(timestampMs)
+        append(UInt8(ascii: ","))
+        append(UInt8(ascii: "\""))
+        appendDouble(value, style: style)
+        append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "]"))
+    }
+}
+
+extension JSONWriter {
+    /// What a query cost, as `stats` asks for it. Times in seconds.
+    mutating func statistics(_ statistics: QueryStatistics) {
+        object { json in
+            json.key("timings")
+            json.object { json in
+                for (name, seconds) in [
+                    ("evalTotalTime", statistics.evalTotalSeconds), ("resultSortTime", statistics.resultSortSeconds),
+                    ("queryPreparationTime", statistics.prepareSeconds), ("innerEvalTime", statistics.innerEvalSeconds),
+                    ("execQueueTime", statistics.queueSeconds), ("execTotalTime", statistics.execTotalSeconds),
+                ] {
+                    json.key(name)
+                    json.number(seconds)
+                }
+            }
+            json.key("samples")
+            json.object { json in
+                json.key("totalQueryableSamples")
+                json.integer(statistics.totalQueryableSamples)
+                json.key("peakSamples")
+                json.integer(statistics.peakSamples)
+            }
+        }
+    }
+}

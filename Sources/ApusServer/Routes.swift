@@ -1,0 +1,40 @@
+/// Every path that the server answers, one row each.
+extension Route {
+    static let all: [Route] = api + pages
+
+    private static let api: [Route] = [
+        Route(.get, .post, path: "/api/v1/query", .query { (api, request) throws(APIError) in try await api.query(request) }),
+        Route(.get, .post, path: "/api/v1/query_range", .query { (api, request) throws(APIError) in try await api.queryRange(request) }),
+        Route(.get, .post, path: "/api/v1/query_exemplars", .quick { (api, request) throws(APIError) in try api.queryExemplars(request) }),
+        Route(.get, .post, path: "/api/v1/format_query", .quick { (api, request) throws(APIError) in try api.formatQuery(request) }),
+        Route(.get, .post, path: "/api/v1/labels", .storage { (api, request) throws(APIError) in try api.labels(request) }),
+        Route(.get, path: "/api/v1/label/:name/values",
+            .named { (api, request, name) throws(APIError) in try api.labelValues(request, name: name) }),
+        Route(.get, .post, path: "/api/v1/series", .storage { (api, request) throws(APIError) in try api.series(request) }),
+
+        Route(.get, path: "/api/v1/targets", .storage { (api, request) in api.targets(request) }),
+        Route(.get, path: "/api/v1/targets/metadata", .storage { (api, request) throws(APIError) in try api.targetMetadata(request) }),
+        Route(.get, path: "/api/v1/scrape_pools", .quick { (api, request) in api.scrapePools(request) }),
+        Route(.get, path: "/api/v1/metadata", .storage { (api, request) throws(APIError) in try api.metadata(request) }),
+
+        Route(.get, path: "/api/v1/rules", .quick { (api, request) throws(APIError) in try api.rules(request) }),
+        Route(.get, path: "/api/v1/alerts", .quick { (api, request) in api.alerts(request) }),
+        Route(.get, path: "/api/v1/alertmanagers", .quick { (api, request) in api.alertmanagers(request) }),
+
+        Route(.get, path: "/api/v1/status/buildinfo", .quick { (api, request) in api.buildInfo(request) }),
+        Route(.get, path: "/api/v1/status/config", .quick { (api, request) in api.configuration(request) }),
+        Route(.get, path: "/api/v1/status/flags", .quick { (api, request) in api.flags(request) }),
+        Route(.get, path: "/api/v1/status/runtimeinfo", .quick { (api, request) in api.runtimeInfo(request) }),
+        Route(.get, path: "/api/v1/status/tsdb", .storage { (api, request) throws(APIError) in try api.tsdbStatus(request) }),
+    ]
+
+    private static let pages: [Route] = [
+        Route(.get, path: "/metrics", .report { (pages, request) in pages.metrics(request) }),
+        Route(.get, path: "/federate", .report { (pages, request) in pages.federate(request) }),
+        Route(.get, path: "/version", .page { (pages, request) in pages.version(request) }),
+        Route(.get, .head, path: "/-/healthy", .page { (pages, request) in pages.healthy(request) }),
+        Route(.get, .head, path: "/-/ready", .page { (pages, request) in pages.ready(request) }),
+        Route(.get, .post, .put, path: "/-/reload", .page { (pages, request) in await pages.reload(request) }),
+        Route(.get, .post, .put, path: "/-/quit", .page { (pages, request) in pages.quit(request) }),
+    ]
+}

@@ -1,0 +1,124 @@
+import ApusBytes
+import HTTPTypes
+public import Logging
+import NIOPosix
+public import ServiceLifecycle
+
+/// The HTTP side of the server: the query API, the web interface, federation, probes, and its own metrics.
+///
+///     connection ─▶ Listener ─▶ ServerRequest ─▶ WebServer.respond ─▶ RouteTable ─▶ API │ Pages │ WebAssets
+///     (NIO loop)    (limits)     (body, form)                                         │ QueryEngine (its own threads)
+///                      ◀─ ServerResponse ◀─ compression ◀─ Envelope ◀─ APIAnswer ◀────┘
+///
+/// `Routes` lists every path. `respond` needs no connection: tests call it with a request and look at the answer.
+public final class WebServer: Sendable {
+    private let api: API
+    private let pages: Pages
+    private let assets = WebAssets()
+    private let routes = RouteTable(Route.all)
+    private let crossOrigin: CrossOrigin
+    private let metrics: RequestMetrics
+    let options: ServerOptions
+    let components: ServerComponents
+
+    /// An answer that is likely longer than this is written and compressed on a worker thread.
+    private static let largeAnswerBytes = 16 << 10
+
+    public init(components: ServerComponents, options: ServerOptions) throws {
+        self.components = components
+        self.options = options
+        api = API(components: components, options: options)
+        pages = Pages(components: components, options: options)
+        crossOrigin = CrossOrigin(options.corsOrigin)
+        metrics = try RequestMetrics(components.metrics)
+        try registerServerMetrics(components, options)
+    }
+
+    /// One service for each address. They run until they are told to stop, and then let requests in flight finish.
+    /// - Parameter onListening: called with the address that was bound, its port known.
+    public func services(
+        log: Logger, onListening: @escaping @Sendable (ListenAddress) -> Void = { _ in }
+    ) -> [any Service] {
+        options.listenAddresses.map { Listener(address: $0, server: self, log: log, onListening: onListening) }
+    }
+
+    /// Answers one request, and counts it.
+    public func respond(to request: ServerRequest) async -> ServerResponse {
+        let started = components.time.monotonicNs()
+        let (response, handler) = await route(request)
+        let seconds = Double(components.time.monotonicNs() &- started) / 1e9
+        metrics.observe(handler: handler, code: response.status.code, seconds: seconds, bytes: response.body.count)
+        return response
+    }
+
+    /// The answer, and the path as the metrics name it.
+    private func route(_ request: ServerRequest) async -> (ServerResponse, handler: String) {
+        switch routes.match(request.method, path: request.path) {
+        case .found(let route, let name):
+            return (await run(route, request, name), route.path)
+        case .preflight(let route):
+            var response = ServerResponse(status: .noContent)
+            crossOrigin.addHeaders(to: &response, for: request)
+            return (response, route.path)
+        case .wrongMethod(let route, let allowed):
+            var response = ServerResponse.error("Method Not Allowed", status: .methodNotAllowed)
+            response.headers[.allow] = allowed
+            return (response, route.path)
+        case .none:
+            if request.path.hasPrefix("/api/v1/") {
+                guard request.method == .options else { return (.notFound, "/api/v1/*path") }
+                var response = ServerResponse(status: .noContent)
+                crossOrigin.addHeaders(to: &response, for: request)
+                return (response, "/api/v1/*path")
+            }
+            guard let response = assets.response(to: request) else { return (.notFound, "/*filepath") }
+            return (response, WebAssets.pagePaths.contains(request.path) ? request.path : "/*filepath")
+        }
+    }
+
+    private func run(_ route: Route, _ request: ServerRequest, _ name: ByteString) async -> ServerResponse {
+        switch route.handler {
+        case .quick(let handler):
+            return finish(answer { () throws(APIError) in try handler(api, request) }, request)
+        case .storage(let handler):
+            return await onWorker { [self] in finish(answer { () throws(APIError) in try handler(api, request) }, request) }
+        case .named(let handler):
+            return await onWorker { [self] in finish(answer { () throws(APIError) in try handler(api, request, name) }, request) }
+        case .query(let handler):
+            let result: Result<APIAnswer, APIError>
+            do { result = .success(try await handler(api, request)) } catch { result = .failure(error) }
+            guard case .success(let answer) = result, answer.estimatedBytes > Self.largeAnswerBytes else {
+                return finish(result, request)
+            }
+            return await onWorker { [self] in finish(result, request) }
+        case .page(let handler):
+            return await handler(pages, request)
+        case .report(let handler):
+            return await onWorker { [pages] in
+                var response = handler(pages, request)
+                response.compress(for: request)
+                return response
+            }
+        }
+    }
+
+    private func answer(_ body: () throws(APIError) -> APIAnswer) -> Result<APIAnswer, APIError> {
+        do { return .success(try body()) } catch { return .failure(error) }
+    }
+
+    /// From a result to the finished answer: envelope, headers, compression.
+    private func finish(_ result: Result<APIAnswer, APIError>, _ request: ServerRequest) -> ServerResponse {
+        var response = Envelope.response(to: result)
+        crossOrigin.addHeaders(to: &response, for: request)
+        response.compress(for: request)
+        return response
+    }
+
+    /// Runs `work` on NIO's pool for what blocks, away from event loops and the tasks' own threads.
+    private func onWorker(_ work: @escaping @Sendable () -> ServerResponse) async -> ServerResponse {
+        do { return try await NIOThreadPool.singleton.runIfActive(work) } catch {
+            // The pool is gone only while the process ends.
+            return .error("shutting down", status: .serviceUnavailable)
+        }
+    }
+}
