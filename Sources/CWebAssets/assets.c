@@ -11,6 +11,66 @@
 static const unsigned char index_html[] = {
 #embed "Assets/index.html"
 };
+static const unsigned char app_js[] = {
+#embed "Assets/app.js"
+};
+static const unsigned char api_js[] = {
+#embed "Assets/api.js"
+};
+static const unsigned char catalogue_js[] = {
+#embed "Assets/catalogue.js"
+};
+static const unsigned char chart_js[] = {
+#embed "Assets/chart.js"
+};
+static const unsigned char dom_js[] = {
+#embed "Assets/dom.js"
+};
+static const unsigned char editor_js[] = {
+#embed "Assets/editor.js"
+};
+static const unsigned char format_js[] = {
+#embed "Assets/format.js"
+};
+static const unsigned char graph_view_js[] = {
+#embed "Assets/graph-view.js"
+};
+static const unsigned char promql_js[] = {
+#embed "Assets/promql.js"
+};
+static const unsigned char query_page_js[] = {
+#embed "Assets/query-page.js"
+};
+static const unsigned char query_panel_js[] = {
+#embed "Assets/query-panel.js"
+};
+static const unsigned char series_label_js[] = {
+#embed "Assets/series-label.js"
+};
+static const unsigned char settings_js[] = {
+#embed "Assets/settings.js"
+};
+static const unsigned char status_page_js[] = {
+#embed "Assets/status-page.js"
+};
+static const unsigned char table_view_js[] = {
+#embed "Assets/table-view.js"
+};
+static const unsigned char targets_page_js[] = {
+#embed "Assets/targets-page.js"
+};
+static const unsigned char ticks_js[] = {
+#embed "Assets/ticks.js"
+};
+static const unsigned char url_state_js[] = {
+#embed "Assets/url-state.js"
+};
+static const unsigned char style_css[] = {
+#embed "Assets/style.css"
+};
+static const unsigned char favicon_svg[] = {
+#embed "Assets/favicon.svg"
+};
 
 #define HTML "text/html; charset=utf-8"
 #define JS "text/javascript; charset=utf-8"
@@ -20,6 +80,26 @@ static const unsigned char index_html[] = {
 
 static struct apus_asset assets[] = {
     ASSET("/index.html", HTML, index_html),
+    ASSET("/assets/app.js", JS, app_js),
+    ASSET("/assets/api.js", JS, api_js),
+    ASSET("/assets/catalogue.js", JS, catalogue_js),
+    ASSET("/assets/chart.js", JS, chart_js),
+    ASSET("/assets/dom.js", JS, dom_js),
+    ASSET("/assets/editor.js", JS, editor_js),
+    ASSET("/assets/format.js", JS, format_js),
+    ASSET("/assets/graph-view.js", JS, graph_view_js),
+    ASSET("/assets/promql.js", JS, promql_js),
+    ASSET("/assets/query-page.js", JS, query_page_js),
+    ASSET("/assets/query-panel.js", JS, query_panel_js),
+    ASSET("/assets/series-label.js", JS, series_label_js),
+    ASSET("/assets/settings.js", JS, settings_js),
+    ASSET("/assets/status-page.js", JS, status_page_js),
+    ASSET("/assets/table-view.js", JS, table_view_js),
+    ASSET("/assets/targets-page.js", JS, targets_page_js),
+    ASSET("/assets/ticks.js", JS, ticks_js),
+    ASSET("/assets/url-state.js", JS, url_state_js),
+    ASSET("/assets/style.css", CSS, style_css),
+    ASSET("/assets/favicon.svg", SVG, favicon_svg),
 };
 
 enum { asset_count = sizeof(assets) / sizeof(assets[0]) };

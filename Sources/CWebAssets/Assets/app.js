@@ -1,0 +1,31 @@
+// Chooses the page by the last part of the address. Each page is a module with one function that fills `main`.
+
+import { element } from "./dom.js";
+import { settings } from "./settings.js";
+
+const pages = {
+  query: { title: "Query", load: () => import("./query-page.js") },
+  targets: { title: "Targets", load: () => import("./targets-page.js") },
+  status: { title: "Status", load: () => import("./status-page.js") },
+};
+
+const last = location.pathname.split("/").pop();
+const name = Object.hasOwn(pages, last) ? last : "query";
+document.title = `${pages[name].title} · Apus`;
+for (const link of document.querySelectorAll("#nav a")) {
+  if (link.dataset.page === name) link.setAttribute("aria-current", "page");
+}
+
+const zone = document.getElementById("zone");
+const showZone = () => { zone.textContent = settings.utc ? "UTC" : "Local time"; };
+zone.addEventListener("click", () => settings.setUTC(!settings.utc));
+settings.addEventListener("change", showZone);
+showZone();
+
+const main = document.getElementById("page");
+try {
+  const page = await pages[name].load();
+  page.show(main);
+} catch (error) {
+  main.append(element("p", { class: "notice error", role: "alert" }, `The page could not be loaded: ${error.message}`));
+}

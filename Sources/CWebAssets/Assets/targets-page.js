@@ -1,0 +1,121 @@
+// The targets page: what is scraped, whether it answers, and why not.
+
+import { get } from "./api.js";
+import { debounced, element, loading, notice } from "./dom.js";
+import { formatCount, formatDate, formatSeconds } from "./format.js";
+import { seriesLabel } from "./series-label.js";
+import { settings } from "./settings.js";
+
+const REFRESH_MS = 5000;
+// A pool of ten thousand targets stays quick; the filter finds the rest.
+const ROWS_A_POOL = 200;
+const HEALTHS = [["up", "Up"], ["down", "Down"], ["unknown", "Not scraped yet"]];
+
+export function show(main) {
+  const address = new URLSearchParams(location.search);
+  const filter = { text: address.get("search") ?? "", health: new Set((address.get("health") ?? "").split(",").filter(Boolean)) };
+  const closed = new Set(), unbounded = new Set();
+  let data = null;
+
+  const search = element("input", { type: "search", placeholder: "Filter by address, label or error", "aria-label": "Filter targets", value: filter.text,
+    on: { input: debounced(120, () => { filter.text = search.value; changed(); }) } });
+  const chips = HEALTHS.map(([health, text]) => element("button", { type: "button", class: `chip ${health}`, "aria-pressed": "false", data: { health },
+    on: { click: () => { if (!filter.health.delete(health)) filter.health.add(health); changed(); } } }, element("span", { class: "dot" }), `${text} `, element("span", { class: "count" })));
+  const message = element("div", {});
+  const list = element("div", { class: "pools" }, loading());
+  main.append(element("h1", {}, "Targets"), element("div", { class: "filters" }, search, ...chips), message, list);
+
+  function changed() {
+    const parameters = new URLSearchParams();
+    if (filter.text) parameters.set("search", filter.text);
+    if (filter.health.size) parameters.set("health", [...filter.health].join(","));
+    history.replaceState(null, "", parameters.size ? `?${parameters}` : location.pathname);
+    draw();
+  }
+
+  function draw() {
+    if (!data) return;
+    const { activeTargets, droppedTargetCounts = {} } = data;
+    for (const chip of chips) {
+      chip.setAttribute("aria-pressed", String(filter.health.has(chip.dataset.health)));
+      chip.querySelector(".count").textContent = formatCount(activeTargets.filter((t) => t.health === chip.dataset.health).length);
+    }
+    const pools = new Map();
+    for (const target of activeTargets) {
+      if (!pools.has(target.scrapePool)) pools.set(target.scrapePool, []);
+      pools.get(target.scrapePool).push(target);
+    }
+    for (const pool of Object.keys(droppedTargetCounts)) if (droppedTargetCounts[pool] > 0 && !pools.has(pool)) pools.set(pool, []);
+    const wanted = filter.text.toLowerCase();
+    const fits = (target) => (filter.health.size === 0 || filter.health.has(target.health))
+      && (!wanted || [target.scrapeUrl, target.lastError, ...Object.entries(target.labels).map(([k, v]) => `${k}="${v}"`)].some((x) => x.toLowerCase().includes(wanted)));
+    const filtering = wanted !== "" || filter.health.size > 0;
+
+    const sections = [];
+    for (const name of [...pools.keys()].sort()) {
+      const targets = pools.get(name), shown = targets.filter(fits);
+      if (filtering && shown.length === 0) continue;
+      sections.push(section(name, targets, shown, droppedTargetCounts[name] ?? 0));
+    }
+    // The page redraws itself: what has the focus must keep it.
+    const focused = document.activeElement?.dataset?.key;
+    list.replaceChildren(...(sections.length ? sections : [element("p", { class: "empty" },
+      filtering ? "No target fits the filter." : "No targets. They are declared under scrape_configs in the configuration file.")]));
+    if (focused) list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  function section(name, targets, shown, dropped) {
+    const up = targets.filter((t) => t.health === "up").length;
+    const state = targets.length === 0 ? "unknown" : up === targets.length ? "up" : targets.some((t) => t.health === "down") ? "down" : "unknown";
+    const rows = unbounded.has(name) ? shown : shown.slice(0, ROWS_A_POOL);
+    const details = element("details", { class: "card pool", on: { toggle: () => { if (details.open) closed.delete(name); else closed.add(name); } } },
+      element("summary", { data: { key: `pool ${name}` } }, element("span", { class: "pool-name" }, name),
+        element("span", { class: `pill ${state}` }, `${formatCount(up)} of ${formatCount(targets.length)} up`),
+        dropped > 0 ? element("span", { class: "muted" }, `${formatCount(dropped)} dropped by relabelling`) : null),
+      rows.length === 0 ? null : element("table", { class: "targets" },
+        element("thead", {}, element("tr", {}, ...["Endpoint", "State", "Labels", "Last scrape", "Duration"].map((text) => element("th", { scope: "col" }, text)))),
+        element("tbody", {}, ...rows.flatMap(targetRows))),
+      rows.length < shown.length ? element("button", { type: "button", class: "quiet", on: { click: () => { unbounded.add(name); draw(); } } }, `Show all ${formatCount(shown.length)} targets`) : null);
+    details.open = !closed.has(name);
+    return details;
+  }
+
+  async function refresh() {
+    try {
+      ({ data } = await get("targets", { state: "active" }));
+      message.replaceChildren();
+      draw();
+    } catch (error) {
+      message.replaceChildren(notice("error", data ? "Not refreshed:" : "Targets could not be read:", error.message));
+      if (!data) list.replaceChildren();
+    }
+    setTimeout(whenVisible, REFRESH_MS);
+  }
+
+  // A page in the background asks for nothing.
+  const whenVisible = () => {
+    if (!document.hidden) return refresh();
+    document.addEventListener("visibilitychange", whenVisible, { once: true });
+  };
+  settings.addEventListener("change", draw);
+  refresh();
+}
+
+function targetRows(target) {
+  const last = Date.parse(target.lastScrape), scraped = last > 0;
+  const cell = (label, className, ...children) => element("td", { class: className, data: { label } }, ...children);
+  const row = element("tr", { class: target.lastError ? "has-error" : "" },
+    cell("Endpoint", "endpoint", endpoint(target)),
+    cell("State", "", element("span", { class: `pill ${target.health}` }, target.health)),
+    cell("Labels", "", seriesLabel(target.labels)),
+    cell("Last scrape", "number", element("span", { title: formatDate(target.lastScrape) }, scraped ? `${formatSeconds(Math.max(0, Date.now() - last) / 1000)} ago` : "never")),
+    cell("Duration", "number", element("span", { title: `every ${target.scrapeInterval}, at most ${target.scrapeTimeout}` }, scraped ? formatSeconds(target.lastScrapeDuration) : "–")));
+  if (!target.lastError) return [row];
+  return [row, element("tr", { class: "error-row" }, element("td", { colspan: "5" }, element("span", { class: "error-text" }, target.lastError)))];
+}
+
+function endpoint({ scrapeUrl, globalUrl }) {
+  // Only what a browser may open becomes a link: a relabelled scheme could be anything.
+  const safe = /^https?:\/\//i.test(globalUrl || scrapeUrl);
+  return safe ? element("a", { href: globalUrl || scrapeUrl, rel: "noreferrer noopener", data: { key: `url ${scrapeUrl}` } }, scrapeUrl) : element("code", {}, scrapeUrl);
+}
