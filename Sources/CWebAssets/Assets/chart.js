@@ -322,7 +322,7 @@ export class Chart {
     const shown = rows.slice(first, first + TOOLTIP_ROWS);
     this.tooltip.replaceChildren(
       element("div", { class: "when" }, formatTime(ms)),
-      shown.length === 0 ? element("div", { class: "muted" }, "no value here") : null,
+      shown.length === 0 ? element("div", { class: "muted" }, "no value here") : "",
       ...shown.map((row) => element("div", { class: row === nearest ? "row nearest" : "row" },
         element("span", { class: `swatch hue-${seriesStyle(row.index).hue}` }),
         element("span", { class: "name" }, this.#data.series[row.index].name),

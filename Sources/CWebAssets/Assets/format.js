@@ -5,6 +5,13 @@ import { settings } from "./settings.js";
 const PREFIXES = [[1e24, "Y"], [1e21, "Z"], [1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"],
   [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]];
 
+/** How many decimals show a step such as 0.25 exactly. */
+function decimalsOf(step) {
+  let decimals = 0;
+  for (let rest = step; decimals < 9 && Math.abs(rest - Math.round(rest)) > 1e-6 * rest; rest *= 10) decimals++;
+  return decimals;
+}
+
 /**
  * A value on an axis whose ticks are `step` apart: one SI prefix fitting `largest` for the whole axis and as many
  * decimals as the step needs, so that ticks line up and differ.
@@ -13,10 +20,10 @@ export function axisFormatter(largest, step) {
   if (!(largest > 0)) return (value) => String(value);
   const [scale, prefix] = PREFIXES.find(([limit]) => largest >= limit * 0.9999) ?? PREFIXES.at(-1);
   if (largest < 1 && largest >= 0.01) {
-    const decimals = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+    const decimals = decimalsOf(step);
     return (value) => value.toFixed(decimals);
   }
-  const decimals = Math.min(9, Math.max(0, -Math.floor(Math.log10(step / scale) + 1e-9)));
+  const decimals = decimalsOf(step / scale);
   return (value) => (value === 0 ? "0" : (value / scale).toFixed(decimals) + prefix);
 }
 
@@ -117,6 +124,13 @@ export function seriesParts(metric) {
   const labels = Object.keys(metric).filter((key) => key !== "__name__").sort()
     .map((key) => [PLAIN_LABEL.test(key) ? key : quoted(key), quoted(metric[key])]);
   return PLAIN_NAME.test(name) || name === "" ? [name, labels] : ["", [[quoted(name), null], ...labels]];
+}
+
+/** Each series' name without the labels that all of them share, for where space is short. */
+export function shortNames(metrics) {
+  if (metrics.length < 2) return metrics.map(seriesName);
+  const shared = Object.entries(metrics[0]).filter(([key, value]) => metrics.every((metric) => metric[key] === value)).map(([key]) => key);
+  return metrics.map((metric) => seriesName(Object.fromEntries(Object.entries(metric).filter(([key]) => !shared.includes(key)))));
 }
 
 /** `name{a="b"}`. */

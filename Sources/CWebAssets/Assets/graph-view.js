@@ -2,7 +2,7 @@
 
 import { Chart, seriesStyle } from "./chart.js";
 import { element } from "./dom.js";
-import { formatCount, seriesName } from "./format.js";
+import { formatCount, seriesName, shortNames } from "./format.js";
 import { seriesLabel } from "./series-label.js";
 
 // Ten thousand legend rows would be slower than the graph, and nobody reads them.
@@ -37,12 +37,13 @@ export class GraphView {
         if (i >= 0 && i < count) numbers[i] = text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
       }
       if (buckets) histograms++;
-      this.#series.push({ name: seriesName(metric), metric, values: numbers });
+      this.#series.push({ name: "", metric, values: numbers });
     }
+    shortNames(this.#series.map((s) => s.metric)).forEach((name, i) => { this.#series[i].name = name; });
     this.notes.hidden = histograms === 0;
     this.notes.textContent = `${formatCount(histograms)} series of native histograms are not drawn; histogram_quantile() or histogram_avg() makes lines of them.`;
 
-    const names = this.#series.map((s) => s.name).join("\n");
+    const names = this.#series.map((s) => seriesName(s.metric)).join("\n");
     // A refresh brings the same series: what was hidden stays hidden.
     const same = names === this.#names;
     this.#names = names;

@@ -7,6 +7,8 @@ import { seriesLabel } from "./series-label.js";
 import { settings } from "./settings.js";
 
 const REFRESH_MS = 5000;
+// The dropped targets are sent whole and only counted here: asked seldom.
+const DROPPED_REFRESH_MS = 60e3;
 // A pool of ten thousand targets stays quick; the filter finds the rest.
 const ROWS_A_POOL = 200;
 const HEALTHS = [["up", "Up"], ["down", "Down"], ["unknown", "Not scraped yet"]];
@@ -15,7 +17,7 @@ export function show(main) {
   const address = new URLSearchParams(location.search);
   const filter = { text: address.get("search") ?? "", health: new Set((address.get("health") ?? "").split(",").filter(Boolean)) };
   const closed = new Set(), unbounded = new Set();
-  let data = null;
+  let data = null, dropped = {}, droppedAt = -Infinity;
 
   const search = element("input", { type: "search", placeholder: "Filter by address, label or error", "aria-label": "Filter targets", value: filter.text,
     on: { input: debounced(120, () => { filter.text = search.value; changed(); }) } });
@@ -35,7 +37,7 @@ export function show(main) {
 
   function draw() {
     if (!data) return;
-    const { activeTargets, droppedTargetCounts = {} } = data;
+    const { activeTargets } = data;
     for (const chip of chips) {
       chip.setAttribute("aria-pressed", String(filter.health.has(chip.dataset.health)));
       chip.querySelector(".count").textContent = formatCount(activeTargets.filter((t) => t.health === chip.dataset.health).length);
@@ -45,7 +47,7 @@ export function show(main) {
       if (!pools.has(target.scrapePool)) pools.set(target.scrapePool, []);
       pools.get(target.scrapePool).push(target);
     }
-    for (const pool of Object.keys(droppedTargetCounts)) if (droppedTargetCounts[pool] > 0 && !pools.has(pool)) pools.set(pool, []);
+    for (const pool of Object.keys(dropped)) if (dropped[pool] > 0 && !pools.has(pool)) pools.set(pool, []);
     const wanted = filter.text.toLowerCase();
     const fits = (target) => (filter.health.size === 0 || filter.health.has(target.health))
       && (!wanted || [target.scrapeUrl, target.lastError, ...Object.entries(target.labels).map(([k, v]) => `${k}="${v}"`)].some((x) => x.toLowerCase().includes(wanted)));
@@ -55,7 +57,7 @@ export function show(main) {
     for (const name of [...pools.keys()].sort()) {
       const targets = pools.get(name), shown = targets.filter(fits);
       if (filtering && shown.length === 0) continue;
-      sections.push(section(name, targets, shown, droppedTargetCounts[name] ?? 0));
+      sections.push(section(name, targets, shown, dropped[name] ?? 0));
     }
     // The page redraws itself: what has the focus must keep it.
     const focused = document.activeElement?.dataset?.key;
@@ -64,14 +66,14 @@ export function show(main) {
     if (focused) list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  function section(name, targets, shown, dropped) {
+  function section(name, targets, shown, droppedHere) {
     const up = targets.filter((t) => t.health === "up").length;
     const state = targets.length === 0 ? "unknown" : up === targets.length ? "up" : targets.some((t) => t.health === "down") ? "down" : "unknown";
     const rows = unbounded.has(name) ? shown : shown.slice(0, ROWS_A_POOL);
     const details = element("details", { class: "card pool", on: { toggle: () => { if (details.open) closed.delete(name); else closed.add(name); } } },
       element("summary", { data: { key: `pool ${name}` } }, element("span", { class: "pool-name" }, name),
         element("span", { class: `pill ${state}` }, `${formatCount(up)} of ${formatCount(targets.length)} up`),
-        dropped > 0 ? element("span", { class: "muted" }, `${formatCount(dropped)} dropped by relabelling`) : null),
+        droppedHere > 0 ? element("span", { class: "muted" }, `${formatCount(droppedHere)} dropped by relabelling`) : null),
       rows.length === 0 ? null : element("table", { class: "targets" },
         element("thead", {}, element("tr", {}, ...["Endpoint", "State", "Labels", "Last scrape", "Duration"].map((text) => element("th", { scope: "col" }, text)))),
         element("tbody", {}, ...rows.flatMap(targetRows))),
@@ -82,6 +84,10 @@ export function show(main) {
 
   async function refresh() {
     try {
+      if (performance.now() - droppedAt > DROPPED_REFRESH_MS) {
+        dropped = (await get("targets", { state: "dropped" })).data.droppedTargetCounts ?? {};
+        droppedAt = performance.now();
+      }
       ({ data } = await get("targets", { state: "active" }));
       message.replaceChildren();
       draw();
