@@ -1,0 +1,60 @@
+public import ApusStorage
+
+/// An XOR chunk as a value: its bytes, as Prometheus writes them. Layout: `XORState`.
+public struct XORChunk: Equatable, Sendable {
+    public let bytes: [UInt8]
+
+    /// Takes bytes of unknown origin; `decode` finds out.
+    public init(bytes: [UInt8]) { self.bytes = bytes }
+
+    /// What the header says, 0 when there is none.
+    public var count: Int { bytes.count < 2 ? 0 : Int(bytes[0]) << 8 | Int(bytes[1]) }
+
+    /// Appends the samples to `columns`; on an error nothing is appended. Safe for any bytes.
+    public func decode(into columns: inout SampleColumns) throws(ChunkError) {
+        if bytes.count < 2 { throw ChunkError("chunk is shorter than its header") }
+        // A sample takes two bits or more. Checked first, so that 3 bytes cannot ask for room for 65535 samples.
+        if count > bytes.count &* 4 { throw ChunkError("chunk of \(bytes.count) bytes cannot hold \(count) samples") }
+        let padded = bytes + Array(repeating: 0, count: chunkReadSlackBytes)
+        let count = self.count
+        try unsafe columns.appendUninitialized(maximum: count) { (times, values) throws(ChunkError) -> Int in
+            // SAFETY: the copy has the slack behind it, and the columns have room for `count`.
+            let decoded: Result<Int, ChunkError> = unsafe padded.withUnsafeBytes { buffer in
+                do throws(ChunkError) {
+                    guard let base = buffer.baseAddress else { return .success(0) }
+                    return .success(
+                        try unsafe decodeXOR(
+                            base, sizeBytes: bytes.count, count: count, limit: count, times: times, values: values))
+                } catch { return .failure(error) }
+            }
+            return try decoded.get()
+        }
+    }
+}
+
+/// Builds one `XORChunk`, sample by sample. The head does not use it: its open chunks live in slabs.
+public struct XORChunkEncoder {
+    private var state = XORState()
+    private var bytes: [UInt8] = []
+    public init() {}
+
+    public var count: Int { Int(state.count) }
+
+    /// Appends a sample; false when the chunk is full and nothing was appended.
+    public mutating func append(timestampMs: Int64, value: Double) -> Bool {
+        guard count < XORState.maxSamples else { return false }
+        let needed = Int(state.bitCount) / 8 + XORState.maxSampleBytes
+        if bytes.count < needed { bytes.append(contentsOf: repeatElement(0, count: max(needed, bytes.count) * 2 - bytes.count)) }
+        var state = self.state
+        unsafe bytes.withUnsafeMutableBytes { buffer in
+            guard let base = buffer.baseAddress else { return }
+            // SAFETY: grown just above to hold any sample.
+            unsafe state.append(timestampMs, value.bitPattern, to: base)
+            unsafe base.storeBytes(of: state.count.bigEndian, as: UInt16.self)
+        }
+        self.state = state
+        return true
+    }
+
+    public func finish() -> XORChunk { XORChunk(bytes: count == 0 ? [0, 0] : Array(bytes[..<state.sizeBytes])) }
+}
