@@ -1,4 +1,4 @@
-public import ApusBytes
+import ApusBytes
 public import ApusModel
 
 /// Which metric and label names a job accepts.

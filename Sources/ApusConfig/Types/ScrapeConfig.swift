@@ -1,4 +1,4 @@
-public import ApusBytes
+import ApusBytes
 public import ApusModel
 
 /// One entry of `scrape_configs`: a job, with what it inherits from `global` already filled in.
