@@ -1,0 +1,37 @@
+/// The upper bounds of a histogram's buckets, without the last one, which takes the rest.
+public struct Buckets: Sendable, Equatable, ExpressibleByArrayLiteral {
+    public let upperBounds: [Double]
+
+    public init(_ upperBounds: [Double]) {
+        // `+Inf` is always there; written out, it is the same bucket.
+        self.upperBounds = upperBounds.last == .infinity ? Array(upperBounds.dropLast()) : upperBounds
+    }
+    public init(arrayLiteral elements: Double...) { self.init(elements) }
+
+    /// 5 ms to 10 s: for the time it takes to answer a request, in seconds.
+    public static let requestSeconds = Buckets([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
+
+    /// `start`, `start + width`, …, `count` of them.
+    public static func linear(start: Double, width: Double, count: Int) -> Buckets {
+        Buckets((0..<min(max(count, 0), maxCount + 1)).map { start + Double($0) * width })
+    }
+
+    /// `start`, `start × factor`, …, `count` of them.
+    public static func exponential(start: Double, factor: Double, count: Int) -> Buckets {
+        var bounds: [Double] = []
+        var bound = start
+        for _ in 0..<min(max(count, 0), maxCount + 1) {
+            bounds.append(bound)
+            bound *= factor
+        }
+        return Buckets(bounds)
+    }
+
+    /// Beyond this a histogram costs more series than it tells.
+    public static let maxCount = 512
+
+    var isValid: Bool {
+        !upperBounds.isEmpty && upperBounds.count <= Self.maxCount && upperBounds.allSatisfy(\.isFinite)
+            && zip(upperBounds, upperBounds.dropFirst()).allSatisfy { $0 < $1 }
+    }
+}
