@@ -17,7 +17,7 @@ for (const link of document.querySelectorAll("#nav a")) {
 }
 
 const zone = document.getElementById("zone");
-const showZone = () => { zone.textContent = settings.utc ? "UTC" : "Local time"; };
+const showZone = () => { zone.textContent = settings.utc ? "UTC" : "Local"; };
 zone.addEventListener("click", () => settings.setUTC(!settings.utc));
 settings.addEventListener("change", showZone);
 showZone();

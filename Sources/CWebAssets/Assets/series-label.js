@@ -1,7 +1,7 @@
 // A series as the interface shows it: the name, then the labels, in their colours.
 
 import { element } from "./dom.js";
-import { seriesParts } from "./format.js";
+import { seriesName, seriesParts } from "./format.js";
 
 export function seriesLabel(metric) {
   const [name, labels] = seriesParts(metric);
@@ -15,5 +15,5 @@ export function seriesLabel(metric) {
     });
     parts.push("}");
   }
-  return element("span", { class: "series" }, ...parts);
+  return element("span", { class: "series", title: seriesName(metric) }, ...parts);
 }
