@@ -43,6 +43,24 @@ public struct BuildInfo: Sendable {
     /// The language's version, where clients expect Go's.
     public var languageVersion: String
 
+    /// As Go names them.
+    public static var operatingSystem: String {
+        #if os(Linux)
+            "linux"
+        #else
+            "darwin"
+        #endif
+    }
+    public static var architecture: String {
+        #if arch(x86_64)
+            "amd64"
+        #elseif arch(arm64)
+            "arm64"
+        #else
+            "unknown"
+        #endif
+    }
+
     public init(revision: String, languageVersion: String) {
         self.revision = revision
         self.languageVersion = languageVersion

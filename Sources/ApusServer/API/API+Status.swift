@@ -114,14 +114,14 @@ extension API {
 }
 
 extension JSONWriter {
-    fileprivate mutating func counts(_ counts: some Sequence<(name: ByteString, value: Int)>) {
+    fileprivate mutating func counts(_ entries: [CardinalityStatistics.Entry]) {
         array { json in
-            for (name, value) in counts {
+            for entry in entries {
                 json.object { json in
                     json.key("name")
-                    json.string(name)
+                    json.string(entry.name)
                     json.key("value")
-                    json.integer(value)
+                    json.integer(entry.count)
                 }
             }
         }

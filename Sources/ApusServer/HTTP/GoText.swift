@@ -33,7 +33,7 @@ func goQuoted(_ text: ByteString) -> String {
 }
 
 /// Why a text is not an integer, in the words of Go's `strconv`.
-struct IntegerError: Error {
+struct IntegerError: Error, Equatable {
     let message: String
 }
 

@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusExposition
 import ApusModel
 import ApusStorage
 
@@ -50,7 +51,7 @@ extension Pages {
             let shownName = escapedName(name)
             if family != name {
                 family = name
-                page.append(contentsOf: Array("# TYPE ".utf8) + shownName + Array(" untyped\n".utf8))
+                page.appendTypeLine(name: ByteString(shownName), type: .unknown)
             }
             page.append(contentsOf: shownName)
             page.appendFederatedLabels(of: sample.labels, external: external)
@@ -76,17 +77,7 @@ extension Array where Element == UInt8 {
             if index > 0 { append(UInt8(ascii: ",")) }
             append(contentsOf: escapedName(label.name))
             append(UInt8(ascii: "="))
-            append(UInt8(ascii: "\""))
-            for byte in label.value.bytes {
-                switch byte {
-                case UInt8(ascii: "\\"), UInt8(ascii: "\""):
-                    append(UInt8(ascii: "\\"))
-                    append(byte)
-                case UInt8(ascii: "\n"): append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
-                default: append(byte)
-                }
-            }
-            append(UInt8(ascii: "\""))
+            appendQuotedLabelValue(label.value)
         }
         append(UInt8(ascii: "}"))
     }

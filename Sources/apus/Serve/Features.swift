@@ -1,0 +1,26 @@
+import ApusPromQL
+import Logging
+
+/// What `--enable-feature` switches on.
+struct Features {
+    private(set) var parser = ParserOptions()
+    private(set) var delayedNameRemoval = false
+
+    /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
+    init(_ names: [String], log: Logger) {
+        for name in names.flatMap({ $0.split(separator: ",") }) {
+            switch name {
+            case "promql-experimental-functions": parser.enableExperimentalFunctions = true
+            case "promql-extended-range-selectors": parser.enableExtendedRangeSelectors = true
+            case "promql-binop-fill-modifiers": parser.enableBinopFill = true
+            case "promql-delayed-name-removal": delayedNameRemoval = true
+            // On for everybody by now.
+            case "promql-duration-expr", "native-histograms", "ooo-native-histograms", "auto-reload-config": break
+            default:
+                log.warning("Unknown option for --enable-feature", metadata: ["option": "\(name)"])
+                continue
+            }
+            log.info("Feature enabled", metadata: ["feature": "\(name)"])
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import ApusModel
+import ApusServer
+import ArgumentParser
+
+// The flags of `apus serve`, with Prometheus's names and defaults, by what they are about.
+
+/// A duration such as `5m` or `1h30m`.
+struct DurationFlag: ExpressibleByArgument, Sendable, CustomStringConvertible {
+    let ms: Int64
+    init(ms: Int64) { self.ms = ms }
+    init?(argument: String) {
+        guard let ms = try? parseDuration(argument) else { return nil }
+        self.ms = ms
+    }
+    var description: String { formatDuration(ms) }
+    var defaultValueDescription: String { description }
+}
+
+extension ListenAddress: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+    public var defaultValueDescription: String { description }
+}
+
+/// Where samples are kept.
+enum StorageMode: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case memory
+}
+
+struct ConfigFlags: ParsableArguments {
+    @Option(name: .customLong("config.file"), help: "Prometheus configuration file.")
+    var file = "prometheus.yml"
+}
+
+struct WebFlags: ParsableArguments {
+    @Option(name: .customLong("web.listen-address"), help: "Address to listen on for UI and API. May be repeated.")
+    var listenAddresses: [ListenAddress] = [ListenAddress(host: "0.0.0.0", port: 9090)]
+
+    @Option(name: .customLong("web.read-timeout"), help: "Time before a silent connection is closed.")
+    var readTimeout = DurationFlag(ms: 300_000)
+
+    @Option(name: .customLong("web.max-connections"), help: "Most simultaneous connections on each address.")
+    var maximumConnections = 512
+
+    @Flag(
+        name: .customLong("web.enable-lifecycle"), inversion: .prefixedNo,
+        help: "Allow reload and shutdown by HTTP: POST to /-/reload and /-/quit.")
+    var isLifecycleEnabled = false
+
+    @Option(name: .customLong("web.cors.origin"), help: "Origins whose pages may read the API: a pattern for the whole origin.")
+    var corsOrigin = ".*"
+}
+
+struct StorageFlags: ParsableArguments {
+    @Option(name: .customLong("storage.mode"), help: "Where samples are kept. memory: they are gone when the server stops.")
+    var mode = StorageMode.memory
+
+    @Option(name: .customLong("storage.tsdb.path"), help: "Directory for samples on disk. Not used with --storage.mode=memory.")
+    var path = "data/"
+
+    @Option(name: .customLong("storage.tsdb.retention.time"), help: "How long to keep samples.")
+    var retention = DurationFlag(ms: 15 * 86_400_000)
+}
+
+struct QueryFlags: ParsableArguments {
+    @Option(name: .customLong("query.lookback-delta"), help: "How old the newest sample of a series may be to count.")
+    var lookbackDelta = DurationFlag(ms: 300_000)
+
+    @Option(name: .customLong("query.timeout"), help: "Time after which a query is stopped.")
+    var timeout = DurationFlag(ms: 120_000)
+
+    @Option(name: .customLong("query.max-concurrency"), help: "Most queries at once; more wait.")
+    var maximumConcurrency = 20
+
+    @Option(name: .customLong("query.max-samples"), help: "Most samples that one query may hold in memory.")
+    var maximumSamples = 50_000_000
+}
+
+struct LogFlags: ParsableArguments {
+    @Option(name: .customLong("log.level"), help: "Only log messages of this level or above.")
+    var level = LogLevel.info
+
+    @Option(name: .customLong("log.format"), help: "Form of log messages.")
+    var format = LogFormat.logfmt
+}

@@ -1,0 +1,145 @@
+import ApusBytes
+import ApusConfig
+import ApusMetrics
+import ApusModel
+import ApusPromQL
+import ApusRegex
+import ApusScrape
+import ApusServer
+import ApusTSDB
+import ArgumentParser
+import Logging
+import ServiceLifecycle
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The running server: its parts made from the flags, tied together, and stopped in order.
+///
+///     ScrapeManager ─▶ Head ◀─ QueryEngine ◀─ WebServer
+///           ▲            ▲
+///        Reloader    Maintenance (once a minute)
+struct ServerProcess {
+    private let log = Logger(label: "")
+    private let head: Head
+    private let scrape: ScrapeManager
+    private let web: WebServer
+    private let reloader: Reloader
+    private let quit: QuitService
+    private let time = SystemTime()
+
+    /// - Throws: `ExitCode` after it has said why.
+    init(_ flags: Serve) throws {
+        let time = SystemTime()
+        let features = Features(flags.features, log: log)
+        raiseDescriptorLimit(log)
+
+        let file = flags.config.file
+        let configuration: PrometheusConfig
+        do { configuration = try PrometheusConfig.load(file: file) } catch {
+            complain("Error loading config (--config.file=\(file)): \(error)")
+            throw ExitCode(2)
+        }
+
+        let metrics = MetricRegistry()
+        head = Head(options: HeadOptions(retentionMs: flags.storage.retention.ms), time: time)
+        var engineOptions = EngineOptions()
+        engineOptions.maxSamples = flags.query.maximumSamples
+        engineOptions.timeoutMs = flags.query.timeout.ms
+        engineOptions.lookbackDeltaMs = flags.query.lookbackDelta.ms
+        engineOptions.maxConcurrency = flags.query.maximumConcurrency
+        engineOptions.parser = features.parser
+        engineOptions.enableDelayedNameRemoval = features.delayedNameRemoval
+        engineOptions.observer = try EngineMetrics(metrics)
+        let engine = QueryEngine(options: engineOptions, time: time)
+        scrape = ScrapeManager(
+            store: head, time: time, options: ScrapeOptions(), log: Logger(label: "scrape"), observer: try ScrapeMetrics(metrics))
+
+        let state = ConfigurationState()
+        reloader = Reloader(file: file, scrape: scrape, state: state, time: time)
+        reloader.apply(configuration)
+        quit = QuitService()
+
+        var options = ServerOptions(build: Version.build)
+        options.listenAddresses = flags.web.listenAddresses
+        options.maximumConnections = flags.web.maximumConnections
+        options.readTimeoutMs = flags.web.readTimeout.ms
+        options.isLifecycleEnabled = flags.web.isLifecycleEnabled
+        options.lookbackDeltaMs = flags.query.lookbackDelta.ms
+        options.parser = features.parser
+        options.flags = flags.shownFlags
+        options.storageRetention = flags.storage.retention.description
+        if flags.web.corsOrigin != ".*" {
+            do { options.corsOrigin = try AnchoredRegex(ByteString(flags.web.corsOrigin)) } catch {
+                complain("could not compile CORS regex string \(goQuoted(flags.web.corsOrigin)) (--web.cors.origin): \(error)")
+                throw ExitCode(1)
+            }
+        }
+        web = try WebServer(
+            components: ServerComponents(
+                storage: head, engine: engine, head: head, scrape: scrape, metrics: metrics, configuration: state,
+                lifecycle: Lifecycle(
+                    startedMs: time.wallMs(), isReady: { true }, reload: { [reloader] in await reloader.reload() },
+                    quit: { [quit] in quit.request() }),
+                time: time),
+            options: options)
+    }
+
+    /// Returns when the server was told to stop and has stopped.
+    func run() async throws {
+        log.info(
+            "Starting Apus",
+            metadata: ["version": "\(Version.number)", "compatible": "Prometheus \(Version.build.version)", "platform": "\(Version.platform)"])
+        let listeners = web.services(log: Logger(label: "web")) { [log] address in
+            log.info("Listening on", metadata: ["address": "\(address)"])
+        }
+        // Stopped from the last to the first: no new requests, then no new scrapes.
+        let services: [any Service] =
+            [Maintenance(head: head, time: time), ScrapeService(scrape: scrape)] + listeners + [ReloadSignal(reloader: reloader)]
+        var configuration = ServiceGroupConfiguration(
+            services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) } + [
+                .init(service: quit, successTerminationBehavior: .gracefullyShutdownGroup)
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
+        configuration.maximumGracefulShutdownDuration = .seconds(30)
+        do { try await ServiceGroup(configuration: configuration).run() } catch let error as ListenError {
+            complain("Unable to start web listener: \(error)")
+            throw ExitCode(1)
+        }
+        log.info("See you next time!")
+    }
+
+    /// The lifecycle library's own chatter is of no use to operators.
+    private var quietLogger: Logger {
+        var logger = Logger(label: "lifecycle")
+        logger.logLevel = .critical
+        return logger
+    }
+}
+
+/// Tells, on standard error, why the program ends.
+func complain(_ message: String) {
+    let line = Array("apus: \(message)\n".utf8)
+    // SAFETY: the buffer is valid for its count during the call.
+    _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// Each target and each client is a descriptor; the soft limit of 1024 is too low for either.
+private func raiseDescriptorLimit(_ log: Logger) {
+    var limit = rlimit()
+    #if canImport(Glibc)
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #else
+        let resource = RLIMIT_NOFILE
+    #endif
+    guard unsafe getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+    limit.rlim_cur = limit.rlim_max
+    if unsafe setrlimit(resource, &limit) != 0 {
+        log.warning("Unable to raise the limit of open files", metadata: ["limit": "\(limit.rlim_max)"])
+    }
+}
