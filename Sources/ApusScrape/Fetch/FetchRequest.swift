@@ -1,0 +1,36 @@
+import ApusConfig
+
+/// One GET of one target's page.
+struct FetchRequest: Sendable {
+    /// Requests of one key share a connection; at most one of them is under way.
+    let key: UInt64
+    let url: String
+    /// `Name: value`, sent to whichever host redirects lead to.
+    var headers: [String]
+    /// The same, but only for the host of `url`: credentials.
+    var privateHeaders: [String] = []
+    var timeoutMs: Int64
+    /// Bytes of the body as sent: one more than may be is refused by the worker, far more never arrives.
+    var bodyLimit: Int
+    var client: HTTPClientConfig
+    /// The path of a Unix socket to speak over, or "".
+    var unixSocket = ""
+}
+
+/// What came of a fetch.
+enum FetchOutcome: Sendable {
+    /// Status 200. The receiver owns `body`.
+    case page(body: BodyBuffer, contentType: String, isGzip: Bool)
+    case failed(FetchFailure)
+}
+
+struct FetchFailure: Error, Equatable, Sendable {
+    /// In the words of Prometheus, for the targets page.
+    let reason: String
+    var isBodyLimit = false
+    init(_ reason: String, isBodyLimit: Bool = false) {
+        self.reason = reason
+        self.isBodyLimit = isBodyLimit
+    }
+    static let bodySizeLimit = FetchFailure("body size limit exceeded", isBodyLimit: true)
+}

@@ -1,0 +1,404 @@
+import ApusConfig
+import CCurl
+import Glibc
+
+/// One target's side of libcurl: an easy handle, kept for the target's life so that its connection is, and the answer
+/// that is coming in. Belongs to the fetch thread alone.
+@safe final class Transfer {
+    static let maxRedirects = 10
+    /// The most that is read of an answer which is not wanted, to keep its connection.
+    static let drainLimit = 1 << 20
+
+    let key: UInt64
+    let easy: OpaquePointer
+    private(set) var request: FetchRequest?
+    private var headerList: UnsafeMutablePointer<curl_slist>?
+    private var connectList: UnsafeMutablePointer<curl_slist>?
+    private var proxyList: UnsafeMutablePointer<curl_slist>?
+    private var errorText: UnsafeMutablePointer<CChar>
+    private var appliedClient: HTTPClientConfig?
+    private let pool: BufferPool
+
+    // The answer.
+    private var url = ""
+    private var status = 0
+    private var reasonPhrase = ""
+    private var contentType = ""
+    private var contentEncoding = ""
+    private var location = ""
+    private var body: BodyBuffer?
+    private var exceededLimit = false
+    private var drained = 0
+    private var redirects = 0
+    private var deadlineNs: UInt64 = 0
+
+    init?(key: UInt64, pool: BufferPool) {
+        guard let easy = unsafe curl_easy_init() else { return nil }
+        self.key = key
+        unsafe self.easy = OpaquePointer(easy)
+        self.pool = pool
+        unsafe headerList = nil
+        unsafe connectList = nil
+        unsafe proxyList = nil
+        unsafe errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        // SAFETY: the callbacks get this object unretained; the handle dies in `deinit`, so they never outlive it.
+        let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe ccurl_set_pointer(handle, CURLOPT_PRIVATE, context)
+        unsafe ccurl_set_pointer(handle, CURLOPT_WRITEDATA, context)
+        unsafe ccurl_set_write(handle, CURLOPT_WRITEFUNCTION, transferReceivedBody)
+        unsafe ccurl_set_pointer(handle, CURLOPT_HEADERDATA, context)
+        unsafe ccurl_set_write(handle, CURLOPT_HEADERFUNCTION, transferReceivedHeader)
+        unsafe ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
+        unsafe ccurl_set_long(handle, CURLOPT_NOSIGNAL, 1)
+        unsafe ccurl_set_long(handle, CURLOPT_BUFFERSIZE, 128 << 10)
+        unsafe ccurl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
+        unsafe ccurl_set_long(handle, CURLOPT_TCP_NODELAY, 1)
+        unsafe ccurl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
+    }
+
+    deinit {
+        unsafe curl_easy_cleanup(handle)
+        unsafe curl_slist_free_all(headerList)
+        unsafe curl_slist_free_all(connectList)
+        unsafe curl_slist_free_all(proxyList)
+        unsafe errorText.deallocate()
+        if let body { pool.giveBack(body) }
+    }
+
+    private var handle: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(easy) }
+
+    // MARK: Before
+
+    /// Makes the handle ready for `request`.
+    func prepare(_ request: FetchRequest, nowNs: UInt64) {
+        self.request = request
+        url = request.url
+        redirects = 0
+        deadlineNs = nowNs &+ UInt64(max(request.timeoutMs, 1)) &* 1_000_000
+        if appliedClient != request.client {
+            apply(request.client)
+            appliedClient = request.client
+        }
+        unsafe ccurl_set_string(handle, CURLOPT_UNIX_SOCKET_PATH, request.unixSocket.isEmpty ? nil : request.unixSocket)
+        prepareHop(nowNs: nowNs)
+    }
+
+    private func prepareHop(nowNs: UInt64) {
+        guard let request else { return }
+        forgetAnswer()
+        var target = url
+        var headers = request.headers
+        if redirects == 0 || Self.origin(url) == Self.origin(request.url) { headers += request.privateHeaders }
+        // A header without a colon removes the one that libcurl sends by itself.
+        headers.append("Expect:")
+        unsafe curl_slist_free_all(connectList)
+        unsafe connectList = nil
+        let serverName = request.client.tls.serverName
+        if !serverName.isEmpty, redirects == 0, url.hasPrefix("https:"),
+            let host = Self.part(url, CURLUPART_HOST), let port = Self.part(url, CURLUPART_PORT), host != serverName
+        {
+            // The certificate is checked against the URL's host, so the URL names the one expected, and the connection
+            // and the Host header go where they belong.
+            unsafe connectList = curl_slist_append(nil, "\(serverName):\(port):\(host):\(port)")
+            if let renamed = Self.replacingHost(of: url, with: serverName) { target = renamed }
+            headers.append("Host: \(port == "443" ? host : "\(host):\(port)")")
+        }
+        unsafe ccurl_set_list(handle, CURLOPT_CONNECT_TO, connectList)
+        unsafe curl_slist_free_all(headerList)
+        unsafe headerList = nil
+        for header in headers { unsafe headerList = curl_slist_append(headerList, header) }
+        unsafe ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList)
+        unsafe ccurl_set_string(handle, CURLOPT_URL, target)
+        let leftMs = deadlineNs > nowNs ? Int((deadlineNs - nowNs) / 1_000_000) : 0
+        unsafe ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, max(leftMs, 1))
+        unsafe ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, max(leftMs, 1))
+    }
+
+    private func apply(_ client: HTTPClientConfig) {
+        let tls = client.tls
+        unsafe ccurl_set_long(handle, CURLOPT_HTTP_VERSION, client.enableHTTP2 ? Int(CURL_HTTP_VERSION_2TLS) : Int(CURL_HTTP_VERSION_1_1))
+        unsafe ccurl_set_long(handle, CURLOPT_SSL_VERIFYPEER, tls.insecureSkipVerify ? 0 : 1)
+        unsafe ccurl_set_long(handle, CURLOPT_SSL_VERIFYHOST, tls.insecureSkipVerify ? 0 : 2)
+        if !tls.caFile.isEmpty { unsafe ccurl_set_string(handle, CURLOPT_CAINFO, tls.caFile) }
+        if !tls.certificateFile.isEmpty { unsafe ccurl_set_string(handle, CURLOPT_SSLCERT, tls.certificateFile) }
+        if !tls.keyFile.isEmpty { unsafe ccurl_set_string(handle, CURLOPT_SSLKEY, tls.keyFile) }
+        setBlob(CURLOPT_CAINFO_BLOB, tls.ca)
+        setBlob(CURLOPT_SSLCERT_BLOB, tls.certificate)
+        setBlob(CURLOPT_SSLKEY_BLOB, tls.key.value)
+        let lowest = Self.sslVersion(tls.minVersion ?? .tls12)
+        let highest = tls.maxVersion.map(Self.sslVersion) ?? 0
+        unsafe ccurl_set_long(handle, CURLOPT_SSLVERSION, lowest | highest << 16)
+        if !client.proxy.fromEnvironment {
+            // An empty text, and not a null, keeps the environment's proxies out.
+            unsafe ccurl_set_string(handle, CURLOPT_PROXY, client.proxy.url)
+            unsafe ccurl_set_string(handle, CURLOPT_NOPROXY, client.proxy.noProxy)
+        }
+        unsafe curl_slist_free_all(proxyList)
+        unsafe proxyList = nil
+        for (name, values) in client.proxy.connectHeaders.sorted(by: { $0.key < $1.key }) {
+            for value in values { unsafe proxyList = curl_slist_append(proxyList, "\(name): \(value.value)") }
+        }
+        unsafe ccurl_set_list(handle, CURLOPT_PROXYHEADER, proxyList)
+        unsafe ccurl_set_long(handle, CURLOPT_HEADEROPT, 1)
+    }
+
+    private func setBlob(_ option: CURLoption, _ text: String) {
+        if text.isEmpty { return }
+        var text = text
+        // SAFETY: libcurl copies the bytes.
+        _ = text.withUTF8 { unsafe ccurl_set_blob(handle, option, $0.baseAddress, $0.count) }
+    }
+
+    private static func sslVersion(_ version: TLSConfig.Version) -> Int {
+        switch version {
+        case .tls10: 4
+        case .tls11: 5
+        case .tls12: 6
+        case .tls13: 7
+        }
+    }
+
+    private func forgetAnswer() {
+        status = 0
+        reasonPhrase = ""
+        contentType = ""
+        contentEncoding = ""
+        location = ""
+        exceededLimit = false
+        drained = 0
+        body?.removeAll()
+        unsafe errorText[0] = 0
+    }
+
+    // MARK: While bytes come in
+
+    fileprivate func receivedHeader(_ line: UnsafeBufferPointer<UInt8>) {
+        let text = unsafe String(decoding: line, as: UTF8.self)
+        let trimmed = trimBlanks(text)
+        if trimmed.hasPrefix("HTTP/") {
+            // Each answer, an interim one too, starts over.
+            forgetAnswer()
+            let fields = trimmed.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
+            status = fields.count > 1 ? Int(fields[1]) ?? 0 : 0
+            reasonPhrase = fields.count > 2 ? String(fields[2]) : ""
+            return
+        }
+        guard let colon = trimmed.firstIndex(of: ":") else { return }
+        let value = trimBlanks(String(trimmed[trimmed.index(after: colon)...]))
+        switch trimmed[..<colon].lowercased() {
+        case "content-type": contentType = value
+        case "content-encoding": contentEncoding = value.lowercased()
+        case "location": location = value
+        case "content-length":
+            // Room ahead saves copies, but a promise is not worth more than a usual page's memory.
+            guard status == 200, let request, let length = Int(value), length > 0 else { return }
+            _ = ensureBody().reserve(min(length + 64, request.bodyLimit + 64, BodyBuffer.keptBytes))
+        default: return
+        }
+    }
+
+    private func ensureBody() -> BodyBuffer {
+        if let body { return body }
+        let taken = pool.take()
+        body = taken
+        return taken
+    }
+
+    /// Returns whether to go on.
+    fileprivate func receivedBody(_ bytes: UnsafeRawPointer, _ count: Int) -> Bool {
+        guard status == 200, let request else {
+            drained += count
+            return drained <= Self.drainLimit
+        }
+        let body = ensureBody()
+        if count > request.bodyLimit - body.count {
+            exceededLimit = true
+            return false
+        }
+        return unsafe body.append(bytes, count: count)
+    }
+
+    // MARK: After
+
+    enum Step {
+        /// Another request of the same handle is ready to start.
+        case again
+        case done(FetchOutcome)
+    }
+
+    /// What follows from the end of a transfer.
+    func finish(_ code: CURLcode, nowNs: UInt64) -> Step {
+        guard let request else { return .done(.failed(FetchFailure("no request"))) }
+        if code != CURLE_OK {
+            let failure = failure(code)
+            end()
+            return .done(.failed(failure))
+        }
+        if [301, 302, 303, 307, 308].contains(status), request.client.followRedirects, !location.isEmpty {
+            guard let next = resolve(location) else {
+                let failure = FetchFailure("Get \"\(url)\": failed to parse Location header \"\(location)\"")
+                end()
+                return .done(.failed(failure))
+            }
+            redirects += 1
+            url = next
+            guard redirects < Self.maxRedirects else {
+                let failure = FetchFailure("Get \"\(url)\": stopped after \(Self.maxRedirects) redirects")
+                end()
+                return .done(.failed(failure))
+            }
+            prepareHop(nowNs: nowNs)
+            return .again
+        }
+        guard status == 200 else {
+            let phrase = reasonPhrase.isEmpty ? statusText(status) : reasonPhrase
+            end()
+            return .done(.failed(FetchFailure("server returned HTTP status \(status) \(phrase)")))
+        }
+        let taken = ensureBody()
+        body = nil
+        let outcome = FetchOutcome.page(body: taken, contentType: contentType, isGzip: contentEncoding == "gzip")
+        end()
+        return .done(outcome)
+    }
+
+    private func end() {
+        request = nil
+        if let body { pool.giveBack(body) }
+        body = nil
+    }
+
+    private func failure(_ code: CURLcode) -> FetchFailure {
+        if exceededLimit { return .bodySizeLimit }
+        let whole = "Get \"\(url)\": "
+        switch code {
+        case CURLE_OPERATION_TIMEDOUT:
+            // Within the body Prometheus reports the bare reason: the request itself had succeeded.
+            return FetchFailure(status == 200 ? "context deadline exceeded" : whole + "context deadline exceeded")
+        case CURLE_COULDNT_CONNECT:
+            var errorNumber = 0
+            unsafe ccurl_get_long(handle, CURLINFO_OS_ERRNO, &errorNumber)
+            let reason = errorNumber == Int(ECONNREFUSED) || errorNumber == 0 ? "connection refused" : systemError(errorNumber)
+            return FetchFailure(whole + "dial tcp \(address()): connect: \(reason)")
+        case CURLE_COULDNT_RESOLVE_HOST:
+            return FetchFailure(whole + "dial tcp: lookup \(Self.part(url, CURLUPART_HOST) ?? ""): no such host")
+        case CURLE_GOT_NOTHING:
+            return FetchFailure(whole + "EOF")
+        case CURLE_RECV_ERROR where status == 0:
+            return FetchFailure(whole + "read: connection reset by peer")
+        case CURLE_PARTIAL_FILE:
+            return FetchFailure("unexpected EOF")
+        case CURLE_WRITE_ERROR where status != 200:
+            let phrase = reasonPhrase.isEmpty ? statusText(status) : reasonPhrase
+            return FetchFailure("server returned HTTP status \(status) \(phrase)")
+        default:
+            let detail = unsafe errorText[0] == 0 ? String(cString: curl_easy_strerror(code)) : String(cString: errorText)
+            return FetchFailure(whole + detail)
+        }
+    }
+
+    private func address() -> String {
+        var pointer: UnsafeMutablePointer<CChar>?
+        unsafe ccurl_get_string(handle, CURLINFO_PRIMARY_IP, &pointer)
+        var host = Self.part(url, CURLUPART_HOST) ?? ""
+        if let pointer = unsafe pointer, unsafe pointer[0] != 0 {
+            host = unsafe String(cString: pointer)
+            if host.contains(":") { host = "[\(host)]" }
+        }
+        return "\(host):\(Self.part(url, CURLUPART_PORT) ?? "")"
+    }
+
+    private func resolve(_ location: String) -> String? {
+        // SAFETY: the result is ours to free.
+        guard let text = unsafe ccurl_resolve(url, location) else { return nil }
+        defer { unsafe curl_free(text) }
+        let result = unsafe String(cString: text)
+        return result.hasPrefix("http://") || result.hasPrefix("https://") ? result : nil
+    }
+
+    /// Scheme, host and port: what credentials belong to.
+    static func origin(_ url: String) -> [String] {
+        [
+            part(url, CURLUPART_SCHEME)?.lowercased() ?? "", part(url, CURLUPART_HOST)?.lowercased() ?? "",
+            part(url, CURLUPART_PORT) ?? "",
+        ]
+    }
+
+    private static func replacingHost(of url: String, with host: String) -> String? {
+        // SAFETY: the result is ours to free.
+        guard let text = unsafe ccurl_replace_host(url, host) else { return nil }
+        defer { unsafe curl_free(text) }
+        return unsafe String(cString: text)
+    }
+
+    private static func part(_ url: String, _ part: CURLUPart) -> String? {
+        // SAFETY: the result is ours to free.
+        guard let text = unsafe ccurl_url_part(url, part) else { return nil }
+        defer { unsafe curl_free(text) }
+        return unsafe String(cString: text)
+    }
+}
+
+private func trimBlanks(_ text: String) -> String {
+    var bytes = Array(text.utf8)[...]
+    while let last = bytes.last, last <= 0x20 { bytes.removeLast() }
+    while let first = bytes.first, first <= 0x20 { bytes.removeFirst() }
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+private func systemError(_ number: Int) -> String {
+    switch Int32(truncatingIfNeeded: number) {
+    case EHOSTUNREACH: "no route to host"
+    case ENETUNREACH: "network is unreachable"
+    case ECONNRESET: "connection reset by peer"
+    case ETIMEDOUT: "connection timed out"
+    default: "errno \(number)"
+    }
+}
+
+/// The phrase of a status whose answer carried none, as HTTP/2's do not.
+private func statusText(_ status: Int) -> String {
+    switch status {
+    case 204: "No Content"
+    case 301: "Moved Permanently"
+    case 302: "Found"
+    case 307: "Temporary Redirect"
+    case 308: "Permanent Redirect"
+    case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
+    case 429: "Too Many Requests"
+    case 500: "Internal Server Error"
+    case 502: "Bad Gateway"
+    case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
+    default: ""
+    }
+}
+
+// C calls these on the fetch thread, where the object lives.
+private func transferReceivedBody(
+    _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
+    guard let bytes = unsafe bytes, let context = unsafe context else { return 0 }
+    let length = size &* count
+    // SAFETY: `context` is the transfer that made the handle, alive as long as it.
+    let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+    return unsafe transfer.receivedBody(bytes, length) ? length : 0
+}
+
+private func transferReceivedHeader(
+    _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
+    guard let bytes = unsafe bytes, let context = unsafe context else { return 0 }
+    let length = size &* count
+    // SAFETY: as above; the line is valid during the call.
+    let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+    unsafe UnsafeRawPointer(bytes).withMemoryRebound(to: UInt8.self, capacity: length) {
+        unsafe transfer.receivedHeader(UnsafeBufferPointer(start: $0, count: length))
+    }
+    return length
+}

@@ -1,0 +1,114 @@
+import ApusBytes
+import ApusConfig
+import ApusExposition
+import ApusModel
+import ApusStorage
+
+/// One target being scraped: its rules, its cache and how it is doing.
+///
+/// The fetch thread asks it for requests, one worker at a time brings it what came, and anyone may read its status.
+final class ScrapeLoop: Sendable {
+    let key: UInt64
+    let target: Target
+    let config: ScrapeConfig
+    let rules: SampleRules
+    let cache: TargetCache
+    let acceptHeader: String
+    private let options: ScrapeOptions
+    private let state: Locked<State>
+
+    private struct State {
+        var status = LoopStatus()
+        var alignment: TickAlignment
+        /// When the scrape before began, to observe the length of intervals.
+        var lastStartNs: UInt64?
+        var forcedError: String?
+    }
+
+    init(key: UInt64, target: Target, config: ScrapeConfig, cache: TargetCache?, options: ScrapeOptions) {
+        self.key = key
+        self.target = target
+        self.config = config
+        self.options = options
+        rules = SampleRules(target: target.publicLabels, config: config)
+        self.cache = cache ?? TargetCache(rules: rules)
+        acceptHeader = makeAcceptHeader(config.scrapeProtocols, escaping: config.metricNameEscaping)
+        state = Locked(State(alignment: TickAlignment(intervalMs: target.intervalMs)))
+    }
+
+    var status: LoopStatus { state.withLock { $0.status } }
+
+    /// An error that each scrape reports instead of fetching; nil for none.
+    var forcedError: String? {
+        get { state.withLock { $0.forcedError } }
+        set { state.withLock { $0.forcedError = newValue } }
+    }
+
+    /// The most bytes of a page.
+    var bodyLimit: Int {
+        let configured = config.limits.bodySizeBytes
+        return configured > 0 ? Int(min(configured, Int64(options.maxBodyBytes))) : options.maxBodyBytes
+    }
+
+    // MARK: Before the fetch
+
+    /// A scrape begins.
+    /// - Returns: the time for its samples, and the seconds since the scrape before.
+    func begin(wallMs: Int64, nowNs: UInt64) -> (timestampMs: Int64, intervalSeconds: Double?) {
+        state.withLock { state in
+            let interval = state.lastStartNs.map { Double(nowNs &- $0) / 1e9 }
+            state.lastStartNs = nowNs
+            return (state.alignment.align(wallMs), interval)
+        }
+    }
+
+    /// The request to make, or why there is none.
+    func makeRequest() -> Result<FetchRequest, FetchFailure> {
+        if let forcedError { return .failure(FetchFailure(forcedError)) }
+        let limit = bodyLimit
+        var request = FetchRequest(
+            key: key, url: target.url,
+            headers: [
+                "Accept: \(acceptHeader)", "Accept-Encoding: \(config.enableCompression ? "gzip" : "identity")",
+                "User-Agent: \(options.userAgent)",
+                "X-Prometheus-Scrape-Timeout-Seconds: \(formatSeconds(ms: target.timeoutMs))",
+            ],
+            // Packed, a body that is just small enough may be a little larger than unpacked.
+            timeoutMs: target.timeoutMs, bodyLimit: limit + limit / 1024 + 1024, client: config.http)
+        request.unixSocket = target.unixSocket
+        do {
+            request.privateHeaders = try makePrivateHeaders(config.http)
+            return .success(request)
+        } catch {
+            return .failure(FetchFailure("Get \"\(target.url)\": \(error)"))
+        }
+    }
+
+    // MARK: After the fetch
+
+    func finished(_ report: ScrapeReport) {
+        state.withLock {
+            $0.status.lastError = report.error ?? ""
+            $0.status.health = report.error == nil ? .up : .down
+            $0.status.lastScrapeMs = report.timestampMs
+            $0.status.lastScrapeDurationSeconds = report.durationSeconds
+        }
+    }
+}
+
+/// How a target is doing.
+struct LoopStatus: Sendable {
+    var health = TargetHealth.unknown
+    var lastError = ""
+    var lastScrapeMs: Int64 = 0
+    var lastScrapeDurationSeconds = 0.0
+}
+
+/// Milliseconds as seconds in the shortest form: `10`, `0.5`.
+func formatSeconds(ms: Int64) -> String {
+    let rest = ms % 1000
+    if rest == 0 { return String(ms / 1000) }
+    var digits = String(1000 + rest).dropFirst()
+    while digits.last == "0" { digits.removeLast() }
+    return "\(ms / 1000).\(digits)"
+}

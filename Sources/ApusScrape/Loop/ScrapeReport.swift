@@ -1,0 +1,20 @@
+import ApusExposition
+
+/// What came of one scrape, for the target's status and the counters.
+struct ScrapeReport: Equatable, Sendable {
+    var timestampMs: Int64
+    var durationSeconds = 0.0
+    /// In Prometheus's words; nil for success.
+    var error: String?
+    var counts = PageScanner.Counts()
+    /// Bytes of the page, unpacked; −1 when it was too large, 0 when there was none.
+    var bodyBytes = 0
+    var outOfOrder = 0
+    var duplicates = 0
+    var outOfBounds = 0
+    var staleMarkers = 0
+    var exceededSampleLimit = false
+    var exceededLabelLimit = false
+    var exceededBodyLimit = false
+    var flushedCache = false
+}

@@ -1,0 +1,216 @@
+import ApusModel
+import ApusStorage
+
+/// Runs the loops: decides with the schedule what is due, has the fetch thread fetch it and the workers store it.
+///
+///     schedule ─▶ fetch thread ─▶ queue ─▶ workers ─▶ store
+///        ▲                                    │
+///        └──────── the target is idle ────────┘
+final class ScrapeEngine: FetchDriver {
+    private let store: any SampleStore
+    private let time: any TimeSource
+    private let options: ScrapeOptions
+    private let observer: (any ScrapeObserver)?
+    private let log: ScrapeLog
+    private let pool = BufferPool()
+    private let jobs = BlockingQueue<Job>()
+    private let state = Locked(State())
+    private let threads = Locked(Threads())
+    private let counters = Locked(ScrapeStatistics())
+
+    private struct State {
+        var schedule = ScrapeSchedule()
+        /// All that are scheduled, and those that are to end.
+        var loops: [UInt64: ScrapeLoop] = [:]
+        var underWay: [UInt64: Started] = [:]
+        var ending: [UInt64: Int64] = [:]
+        var forget: [UInt64] = []
+        var nextKey: UInt64 = 1
+    }
+    private struct Started {
+        let timestampMs: Int64
+        let startedNs: UInt64
+    }
+    private struct Threads {
+        var fetch: FetchThread?
+        var workers: [PosixThread] = []
+    }
+    private enum Job: Sendable {
+        case scraped(ScrapeLoop, FetchOutcome, timestampMs: Int64, startedNs: UInt64)
+        case endOfRun(ScrapeLoop, timestampMs: Int64)
+    }
+
+    init(
+        store: any SampleStore, time: any TimeSource, options: ScrapeOptions, log: @escaping ScrapeLog,
+        observer: (any ScrapeObserver)?
+    ) {
+        self.store = store
+        self.time = time
+        self.options = options
+        self.log = log
+        self.observer = observer
+    }
+
+    var statistics: ScrapeStatistics { counters.withLock { $0 } }
+
+    // MARK: Threads
+
+    /// - Returns: false when the system refuses threads or descriptors.
+    func start() -> Bool {
+        guard let fetch = FetchThread(driver: self, time: time, pool: pool) else { return false }
+        var workers: [PosixThread] = []
+        for _ in 0..<max(options.workerCount, 1) {
+            guard let worker = PosixThread({ [self] in work() }) else { break }
+            workers.append(worker)
+        }
+        let started = workers
+        threads.withLock {
+            $0.fetch = fetch
+            $0.workers = started
+        }
+        fetch.start()
+        return !started.isEmpty
+    }
+
+    /// Waits until no thread runs. Nothing is written for the targets: they go on after a restart.
+    func stop() {
+        let (fetch, workers) = threads.withLock { threads in
+            defer { threads = Threads() }
+            return (threads.fetch, threads.workers)
+        }
+        fetch?.stop()
+        jobs.close()
+        for worker in workers { worker.join() }
+    }
+
+    private func wake() { threads.withLock { $0.fetch }?.wake() }
+
+    // MARK: Loops
+
+    func makeKey() -> UInt64 {
+        state.withLock {
+            $0.nextKey += 1
+            return $0.nextKey
+        }
+    }
+
+    /// Changes what is scraped, at once.
+    /// - Parameter remove: loops that go, and whether their series end with them.
+    func update(add: [ScrapeLoop], remove: [(loop: ScrapeLoop, endsSeries: Bool)]) {
+        if add.isEmpty && remove.isEmpty { return }
+        let nowNs = time.monotonicNs()
+        let wallMs = time.wallMs()
+        state.withLock { state in
+            for (loop, endsSeries) in remove {
+                let missedNs = state.schedule.remove(loop.key)
+                state.forget.append(loop.key)
+                if endsSeries, let missedNs {
+                    let delayMs = missedNs > nowNs ? Int64((missedNs - nowNs) / 1_000_000) : 0
+                    state.ending[loop.key] = wallMs + delayMs
+                    state.schedule.addEndOfRun(
+                        loop.key, missedTickNs: missedNs, intervalNs: UInt64(loop.target.intervalMs) * 1_000_000)
+                } else {
+                    state.loops[loop.key] = nil
+                }
+            }
+            for loop in add {
+                let intervalNs = UInt64(max(loop.target.intervalMs, 1)) * 1_000_000
+                let delay = startDelayNs(
+                    hash: loop.target.identity, offsetSeed: options.offsetSeed, intervalNs: intervalNs,
+                    wallNs: UInt64(max(wallMs, 0)) * 1_000_000)
+                state.loops[loop.key] = loop
+                state.schedule.add(loop.key, everyNs: intervalNs, firstNs: nowNs &+ delay)
+            }
+        }
+        wake()
+    }
+
+    // MARK: FetchDriver
+
+    func takeDue(nowNs: UInt64) -> (start: [FetchRequest], forget: [UInt64], nextNs: UInt64?) {
+        let wallMs = time.wallMs()
+        var starting: [(ScrapeLoop, Started)] = []
+        var ending: [(ScrapeLoop, Int64)] = []
+        var intervals: [(String, Double)] = []
+        var skipped: UInt64 = 0
+        let (forget, nextNs) = state.withLock { state in
+            for due in state.schedule.takeDue(atNs: nowNs) {
+                guard let loop = state.loops[due.key] else { continue }
+                switch due.kind {
+                case .endOfRun:
+                    state.loops[due.key] = nil
+                    if let timestampMs = state.ending.removeValue(forKey: due.key) { ending.append((loop, timestampMs)) }
+                case .scrape:
+                    if state.underWay[due.key] != nil {
+                        // A scrape ends within its timeout; what takes longer is storing it. The tick is lost.
+                        skipped += 1
+                        continue
+                    }
+                    let (timestampMs, interval) = loop.begin(wallMs: wallMs, nowNs: nowNs)
+                    if let interval { intervals.append((formatDuration(loop.target.intervalMs), interval)) }
+                    let started = Started(timestampMs: timestampMs, startedNs: nowNs)
+                    state.underWay[due.key] = started
+                    starting.append((loop, started))
+                }
+            }
+            defer { state.forget = [] }
+            return (state.forget, state.schedule.nextNs)
+        }
+        if skipped > 0 {
+            let lost = skipped
+            counters.withLock { $0.skippedTicks &+= lost }
+        }
+        for (interval, seconds) in intervals { observer?.observeInterval(interval, seconds: seconds) }
+        for (loop, timestampMs) in ending { jobs.push(.endOfRun(loop, timestampMs: timestampMs)) }
+        var requests: [FetchRequest] = []
+        for (loop, started) in starting {
+            switch loop.makeRequest() {
+            case .success(let request): requests.append(request)
+            case .failure(let failure):
+                jobs.push(
+                    .scraped(loop, .failed(failure), timestampMs: started.timestampMs, startedNs: started.startedNs))
+            }
+        }
+        return (requests, forget, nextNs)
+    }
+
+    func finished(key: UInt64, _ outcome: FetchOutcome) {
+        let found = state.withLock { state in (state.loops[key], state.underWay[key]) }
+        guard let loop = found.0, let started = found.1 else {
+            state.withLock { $0.underWay[key] = nil }
+            if case .page(let body, _, _) = outcome { pool.giveBack(body) }
+            return
+        }
+        jobs.push(.scraped(loop, outcome, timestampMs: started.timestampMs, startedNs: started.startedNs))
+    }
+
+    // MARK: Workers
+
+    private func work() {
+        let appender = ScrapeAppender(store: store, time: time, pool: pool)
+        while let job = jobs.pop() {
+            switch job {
+            case .endOfRun(let loop, let timestampMs): appender.endOfRun(loop, timestampMs: timestampMs)
+            case .scraped(let loop, let outcome, let timestampMs, let startedNs):
+                let report = appender.process(outcome, loop: loop, timestampMs: timestampMs, startedNs: startedNs)
+                loop.finished(report)
+                counters.withLock { $0.add(report) }
+                state.withLock { $0.underWay[loop.key] = nil }
+                logProblems(report, loop: loop)
+            }
+        }
+    }
+
+    private func logProblems(_ report: ScrapeReport, loop: ScrapeLoop) {
+        let target = [(name: "scrape_pool", value: loop.config.jobName), (name: "target", value: loop.target.url)]
+        if let error = report.error { log(.debug, "Scrape failed", target + [(name: "err", value: error)]) }
+        let dropped = [
+            ("Error on ingesting out-of-order samples", report.outOfOrder),
+            ("Error on ingesting samples with different value but same timestamp", report.duplicates),
+            ("Error on ingesting samples that are too old or are too far into the future", report.outOfBounds),
+        ]
+        for (message, count) in dropped where count > 0 {
+            log(.warning, message, target + [(name: "num_dropped", value: String(count))])
+        }
+    }
+}

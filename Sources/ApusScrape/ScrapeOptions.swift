@@ -1,0 +1,24 @@
+/// What the command line says about scraping.
+public struct ScrapeOptions: Sendable {
+    /// The most bytes of a page, unpacked, whatever the configuration says.
+    public var maxBodyBytes = 256 << 20
+    public var userAgent = "Prometheus/3.14.0 (Apus)"
+    /// Threads that unpack, parse and append.
+    public var workerCount = 1
+    /// Moves all start times, so that two servers with the same targets do not scrape them at once.
+    public var offsetSeed: UInt64 = 0
+    public init() {}
+}
+
+public enum ScrapeLogLevel: Sendable { case debug, info, warning, error }
+
+/// Where log lines go: a level, a message and fields.
+public typealias ScrapeLog = @Sendable (_ level: ScrapeLogLevel, _ message: String, _ fields: [(name: String, value: String)]) -> Void
+
+/// Told of durations as they happen, for histograms and summaries. Called on scraping threads: be quick.
+public protocol ScrapeObserver: Sendable {
+    /// The seconds between the starts of two scrapes of a target; `interval` is the one configured, as text.
+    func observeInterval(_ interval: String, seconds: Double)
+    /// How long it took to turn the discovered targets of a job into scrape loops.
+    func observeSync(job: String, seconds: Double)
+}

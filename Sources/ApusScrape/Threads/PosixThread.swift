@@ -1,0 +1,43 @@
+import Glibc
+
+/// A thread of the operating system, for work that blocks or must not wait behind others. Join it before its owner goes.
+@safe final class PosixThread: @unchecked Sendable {
+    // `@unchecked`: `handle` is written before anyone can see the object, `joined` only by the one who joins.
+    private var handle = pthread_t()
+    private var joined = false
+
+    private final class Body: Sendable {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+
+    /// - Returns: nil when the system has no more threads.
+    init?(_ run: @escaping @Sendable () -> Void) {
+        let body = unsafe Unmanaged.passRetained(Body(run))
+        let status = unsafe pthread_create(&handle, nil, posixThreadMain, body.toOpaque())
+        guard status == 0 else {
+            unsafe body.release()
+            joined = true
+            return nil
+        }
+    }
+
+    func join() {
+        if joined { return }
+        joined = true
+        pthread_join(handle, nil)
+    }
+
+    fileprivate static func run(_ context: UnsafeMutableRawPointer) {
+        // SAFETY: `context` is the retained `Body` that `init` passed; it is taken exactly once.
+        let body = unsafe Unmanaged<Body>.fromOpaque(context).takeRetainedValue()
+        body.run()
+    }
+}
+
+private func posixThreadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    if let context = unsafe context { unsafe PosixThread.run(context) }
+    return nil
+}
+
+func closeDescriptor(_ descriptor: CInt) { close(descriptor) }

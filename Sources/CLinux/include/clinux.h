@@ -1,0 +1,58 @@
+/* Linux calls that Swift's Glibc module leaves out: epoll, eventfd and inotify, as few plain functions. */
+#ifndef CLINUX_H
+#define CLINUX_H
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+enum { CLINUX_READABLE = 1, CLINUX_WRITABLE = 2, CLINUX_FAILED = 4 };
+
+typedef struct {
+    int descriptor;
+    int ready; /* CLINUX_ flags */
+} clinux_event;
+
+static inline int clinux_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
+static inline int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+/* Watches a descriptor for the CLINUX_ flags in `wanted`, 0 to watch it no longer. */
+static inline int clinux_watch(int epoll, int descriptor, int wanted) {
+    struct epoll_event event = {0};
+    event.data.fd = descriptor;
+    if (!wanted) return epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &event);
+    if (wanted & CLINUX_READABLE) event.events |= EPOLLIN;
+    if (wanted & CLINUX_WRITABLE) event.events |= EPOLLOUT;
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+/* Waits for at most `count` (at most 256) events; returns how many, or -1. */
+static inline int clinux_wait(int epoll, clinux_event *events, int count, int timeout_ms) {
+    struct epoll_event raw[256];
+    int ready = epoll_wait(epoll, raw, count < 256 ? count : 256, timeout_ms);
+    for (int i = 0; i < ready; i++) {
+        events[i].descriptor = raw[i].data.fd;
+        events[i].ready = (raw[i].events & EPOLLIN ? CLINUX_READABLE : 0) | (raw[i].events & EPOLLOUT ? CLINUX_WRITABLE : 0) |
+                          (raw[i].events & (EPOLLERR | EPOLLHUP) ? CLINUX_FAILED : 0);
+    }
+    return ready;
+}
+
+static inline int clinux_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+/* Watches a directory for files that are written, moved or deleted. */
+static inline int clinux_inotify_watch(int inotify, const char *directory) {
+    return inotify_add_watch(inotify, directory, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_ONLYDIR);
+}
+/* Reads an eventfd or inotify descriptor empty. */
+static inline void clinux_drain(int descriptor) {
+    char bytes[4096];
+    while (read(descriptor, bytes, sizeof bytes) > 0) {}
+}
+static inline void clinux_signal(int eventfd) {
+    uint64_t one = 1;
+    ssize_t written = write(eventfd, &one, sizeof one);
+    (void)written;
+}
+#endif
