@@ -9,8 +9,13 @@ const pages = {
   status: { title: "Status", load: () => import("./status-page.js") },
 };
 
+// Addresses of Prometheus's interface, so that its bookmarks and links lead somewhere.
+const aliases = { flags: "status", config: "status", "tsdb-status": "status", "service-discovery": "targets" };
+const anchors = { flags: "flags", config: "configuration", "tsdb-status": "tsdb" };
+
 const last = location.pathname.split("/").pop();
-const name = Object.hasOwn(pages, last) ? last : "query";
+const wanted = aliases[last] ?? last;
+const name = Object.hasOwn(pages, wanted) ? wanted : "query";
 document.title = `${pages[name].title} · Apus`;
 for (const link of document.querySelectorAll("#nav a")) {
   if (link.dataset.page === name) link.setAttribute("aria-current", "page");
@@ -26,6 +31,7 @@ const main = document.getElementById("page");
 try {
   const page = await pages[name].load();
   page.show(main);
+  document.getElementById(anchors[last])?.scrollIntoView();
 } catch (error) {
   main.append(element("p", { class: "notice error", role: "alert" }, `The page could not be loaded: ${error.message}`));
 }
