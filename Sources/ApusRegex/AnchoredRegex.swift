@@ -53,9 +53,16 @@ public struct RegexError: Error, Equatable, Sendable, CustomStringConvertible {
         }
         guard let compiled = unsafe compiled else {
             let text = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-            throw RegexError("error parsing regexp: " + String(decoding: text, as: UTF8.self))
+            throw RegexError(goError(String(decoding: text, as: UTF8.self), pattern))
         }
         return unsafe compiled
+    }
+
+    /// What `GoSyntax` leaves to RE2, unknown Unicode classes and patterns that need too much memory, in Go's form.
+    private static func goError(_ message: String, _ pattern: ByteString) -> String {
+        if message.hasPrefix("pattern too large") { return "error parsing regexp: expression too large: `\(pattern)`" }
+        guard let colon = message.firstIndex(of: ":") else { return "error parsing regexp: " + message }
+        return "error parsing regexp: \(message[..<colon]): `\(message[colon...].dropFirst(2))`"
     }
 
     deinit { if let regex = unsafe regex { unsafe cre2_free(regex) } }
@@ -77,7 +84,8 @@ public struct RegexError: Error, Equatable, Sendable, CustomStringConvertible {
         }
         // Go reads a byte that is no UTF-8 as U+FFFD; RE2 would refuse it even to the dot.
         if !isValidUTF8(value) {
-            let repaired = repairUTF8(value)
+            var origins: [Int] = []
+            let repaired = repairUTF8(value, origins: &origins)
             return engineMatches(repaired.span)
         }
         return engineMatches(value)
@@ -112,7 +120,8 @@ public struct RegexError: Error, Equatable, Sendable, CustomStringConvertible {
         case .undecided: break
         }
         let isValid = isValidUTF8(value)
-        let repaired = isValid ? [] : repairUTF8(value)
+        var origins: [Int] = []
+        let repaired = isValid ? [] : repairUTF8(value, origins: &origins)
         let text = isValid ? value : repaired.span
         guard let regex = unsafe regex, let offsets = groupOffsets(text) else { return nil }
         return expandTemplate(template) { reference in
@@ -128,7 +137,8 @@ public struct RegexError: Error, Equatable, Sendable, CustomStringConvertible {
                     })
             }
             guard index >= 0, index < offsets.count, let range = offsets[index] else { return [] }
-            return copying(text.extracting(range))
+            // What was matched as U+FFFD is handed on as the byte it was.
+            return copying(value.extracting(isValid ? range : origins[range.lowerBound]..<origins[range.upperBound]))
         }
     }
 

@@ -76,20 +76,26 @@ private func reference(_ name: ArraySlice<UInt8>) -> GroupReference {
     return .name(Array(name))
 }
 
-/// The bytes with each one that is no UTF-8 replaced by U+FFFD, as Go reads them.
-func repairUTF8(_ bytes: Span<UInt8>) -> [UInt8] {
+/// The bytes with each one that is no UTF-8 replaced by U+FFFD, as Go reads them. `origins[i]` is where the byte `i` of
+/// the result comes from; one more entry says where the text ends.
+func repairUTF8(_ bytes: Span<UInt8>, origins: inout [Int]) -> [UInt8] {
     var result: [UInt8] = []
     var index = 0
     while index < bytes.count {
         let length = sequenceLength(bytes, at: index)
         if length == 0 {
             result += [0xEF, 0xBF, 0xBD]
+            origins += [index, index, index]
             index += 1
         } else {
-            for offset in 0..<length { result.append(bytes[index + offset]) }
+            for offset in 0..<length {
+                result.append(bytes[index + offset])
+                origins.append(index + offset)
+            }
             index += length
         }
     }
+    origins.append(bytes.count)
     return result
 }
 

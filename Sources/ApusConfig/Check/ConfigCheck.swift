@@ -10,7 +10,6 @@ public struct ConfigCheckOptions: Sendable {
     public var lints: [String] = ["duplicate-rules"]
     /// Findings of lints count as failure, exit status 3.
     public var lintFatal = false
-    public var ignoreUnknownFields = false
     /// For `too-long-scrape-interval`.
     public var lookbackDeltaMs: Int64 = 300_000
     /// Checks the rule files that a configuration names, and counts their rules. Passed in, as rules are another module.
@@ -117,6 +116,12 @@ struct ReferencedFiles {
             ruleFiles += files
         }
         visit(config.document)
+        for job in config.scrapeConfigs { checkTargets(job.staticConfigs, job.relabelRules) }
+        for manager in config.document.object("alerting")?.objects("alertmanagers") ?? [] {
+            // The rules were checked when the configuration was loaded.
+            let rules = (try? RelabelSection.rules(manager, "relabel_configs", config.global.metricNameValidation)) ?? []
+            checkTargets(DiscoveryConfigs(manager).staticConfigs, rules)
+        }
         for job in config.scrapeConfigs {
             for discovery in job.fileSDConfigs { checkDiscovery(discovery) }
         }
@@ -139,6 +144,18 @@ struct ReferencedFiles {
         case .list(let items): for item in items { visit(item) }
         case .map(let entries): for entry in entries { visit(entry.value) }
         default: break
+        }
+    }
+
+    /// A URL as address may be mended by relabelling; here it is seen whether it is.
+    private mutating func checkTargets(_ groups: [TargetGroup], _ rules: [RelabelRule]) {
+        for group in groups {
+            for target in group.targets {
+                guard let labels = relabel(LabelSet(group.labels.labels + target.labels), rules), let address = labels["__address__"],
+                    address.bytes.contains(UInt8(ascii: "/"))
+                else { continue }
+                problems.append("\(goQuoted(address.description)) is not a valid hostname")
+            }
         }
     }
 

@@ -31,12 +31,24 @@ struct Field: Sendable {
     let defaultValue: ConfigValue?
     /// Whether the effective configuration shows the field even if it is zero or empty.
     let isAlwaysShown: Bool
+    /// Whether it shows a list in brackets.
+    let isFlow: Bool
+    /// Whether it shows what the file wrote, even if empty, and nothing else: not every default is worth a line.
+    let isShownOnlyWhenSet: Bool
+    /// Whether it shows an empty value that the file wrote, where empty is not the default.
+    let isShownWhenSet: Bool
 
-    init(_ name: String, _ kind: ValueKind, _ defaultValue: ConfigValue? = nil, shown: Bool = false) {
+    init(
+        _ name: String, _ kind: ValueKind, _ defaultValue: ConfigValue? = nil, shown: Bool = false, flow: Bool = false, shownWhenSet: Bool = false,
+        shownOnlyWhenSet: Bool = false
+    ) {
         self.name = name
         self.kind = kind
         self.defaultValue = defaultValue
         isAlwaysShown = shown
+        isFlow = flow
+        isShownWhenSet = shownWhenSet
+        isShownOnlyWhenSet = shownOnlyWhenSet
     }
 }
 

@@ -51,7 +51,6 @@ struct StrictDecoder {
                 return try decoder.object(item, schema).map { .object($0) }
             }
         case .list(let element):
-            // A single value is no list, but YAML libraries have always taken it for one.
             return try list(node, kind) { (decoder: inout StrictDecoder, item: YAMLNode) throws(ConfigProblem) in
                 try decoder.value(item, element)
             }

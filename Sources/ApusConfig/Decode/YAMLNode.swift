@@ -108,7 +108,7 @@ struct YAMLNode: Sendable {
     var isNull: Bool { scalar?.isNull ?? false }
     private var isMergeKey: Bool { scalar.map { $0.isPlain && $0.text == "<<" } ?? false }
 
-    /// As type errors show it: `!!str `+"`text`"+`, `!!seq`, `!!map`.
+    /// The tag, and a scalar's first characters, as type errors show them.
     var summary: String {
         switch content {
         case .sequence: return "!!seq"

@@ -40,7 +40,11 @@ private struct YAMLWriter {
             pad(isFirst && afterDash ? 0 : indent)
             isFirst = false
             text += field.name + ":"
-            write(value, indent: indent)
+            if field.isFlow, case .list(let items) = value {
+                text += " [" + items.compactMap { $0.text.map { quote($0.description) } }.joined(separator: ", ") + "]\n"
+            } else {
+                write(value, indent: indent)
+            }
         }
         if isFirst && afterDash { text += "{}\n" }
     }
@@ -48,7 +52,8 @@ private struct YAMLWriter {
     private func shownValue(_ object: ConfigObject, _ field: Field) -> ConfigValue? {
         let value = object.value(field.name)
         if field.isAlwaysShown { return value ?? zero(field.kind) }
-        guard let value, !value.isZero else { return nil }
+        if field.isShownOnlyWhenSet { return object.isSet(field.name) ? value : nil }
+        guard let value, !value.isZero || (field.isShownWhenSet && object.isSet(field.name)) else { return nil }
         return value
     }
 

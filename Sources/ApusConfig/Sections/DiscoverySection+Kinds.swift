@@ -57,7 +57,7 @@ extension DiscoverySection {
     private static let awsFields =
         text("endpoint", "region", "access_key") + secret("secret_key") + text("profile", "role_arn", "external_id")
 
-    /// In order of name. What a kind discovers, and what its fields mean, is upstream's documentation.
+    /// What a kind discovers, and what its fields mean, is upstream's documentation.
     static let kinds: [DiscoveryKind] = [
         DiscoveryKind(
             "aws", text("role") + awsFields + texts("clusters") + port(80)
@@ -127,6 +127,10 @@ extension DiscoverySection {
         DiscoveryKind(
             "dockerswarm", text("host", "role") + port(80) + [Field("filters", .entries(anyFilter, nullError: "empty filter"))],
             http: true, required: ["host"], choices: ["role": ["services", "nodes", "tasks"]]),
+        DiscoveryKind("ecs", awsFields + texts("clusters") + port(80) + [Field("request_concurrency", .int)], http: true),
+        DiscoveryKind("elasticache", awsFields + texts("clusters") + port(80) + [Field("request_concurrency", .int)], http: true),
+        DiscoveryKind("msk", awsFields + texts("clusters") + port(80) + [Field("request_concurrency", .int)], http: true),
+        DiscoveryKind("rds", awsFields + texts("clusters") + port(80) + [Field("request_concurrency", .int)], http: true),
         DiscoveryKind("ec2", awsFields + port(80) + [Field("filters", .entries(filter, nullError: "empty filter"))], http: true),
         DiscoveryKind("eureka", text("server"), http: true, refreshSeconds: 30) { (o: inout ConfigObject) throws(ConfigProblem) in
             if o.bytes("server").isEmpty { throw o.problem("eureka_sd: empty or null eureka server", field: "server") }

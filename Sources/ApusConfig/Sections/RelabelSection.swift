@@ -7,8 +7,8 @@ enum RelabelSection {
     static let rule = ObjectSchema(
         "relabel.plain",
         [
-            Field("source_labels", .list(.string)), Field("separator", .string, ";", shown: true), Field("regex", .string, "(.*)"),
-            Field("modulus", .uint), Field("target_label", .string), Field("replacement", .string, "$1", shown: true),
+            Field("source_labels", .list(.string), flow: true), Field("separator", .string, ";", shownWhenSet: true), Field("regex", .string, "(.*)", shownOnlyWhenSet: true),
+            Field("modulus", .uint), Field("target_label", .string), Field("replacement", .string, "$1", shownWhenSet: true),
             Field("action", .string, "replace"),
         ]
     ) { (o: inout ConfigObject) throws(ConfigProblem) in
