@@ -144,17 +144,31 @@ final class HeadSeriesSet: SeriesSet {
             try state.decode(chunk, limit: .max, minTime: minTime, maxTime: maxTimeMs, into: &columns)
         }
         if view.openCount == 0 { return }
-        try unsafe withUnsafeTemporaryAllocation(byteCount: HeadState.scratchBytes, alignment: 8) { buffer throws(StorageError) in
-            guard let scratch = buffer.baseAddress else { return }
+        let range = minTime...max(minTime, maxTimeMs)
+        if maxTimeMs >= minTime, try !decodeOpen(view, range, HeadState.scratchBytes, into: &columns) {
+            _ = try decodeOpen(view, range, HeadState.largeScratchBytes, into: &columns)
+        }
+    }
+
+    /// Decodes what was the open chunk; false when it is larger than the scratch.
+    private func decodeOpen(
+        _ view: SeriesView, _ range: ClosedRange<Int64>, _ scratchBytes: Int, into columns: inout SampleColumns
+    ) throws(StorageError) -> Bool {
+        let state = head.state
+        return try unsafe withUnsafeTemporaryAllocation(byteCount: scratchBytes, alignment: 8) { scratch throws(StorageError) -> Bool in
+            let (minTime, maxTime) = (range.lowerBound, range.upperBound)
             switch head.locked({ unsafe state.openChunk(of: view, oldestPeriod: oldestPeriod, into: scratch) }) {
             case .none: break
+            case .tooLarge: return false
             case .copied(let size):
+                guard let base = scratch.baseAddress else { return false }
                 try unsafe state.decode(
-                    scratch, sizeBytes: size, count: Int(view.openCount), limit: .max, minTime: minTime, maxTime: maxTimeMs, into: &columns)
+                    base, sizeBytes: size, count: Int(view.openCount), limit: .max, minTime: minTime, maxTime: maxTime, into: &columns)
             case .sealed(let address):
-                guard let chunk = SealedChunk(address: address) else { return }
-                try state.decode(chunk, limit: Int(view.openCount), minTime: minTime, maxTime: maxTimeMs, into: &columns)
+                guard let chunk = SealedChunk(address: address) else { break }
+                try state.decode(chunk, limit: Int(view.openCount), minTime: minTime, maxTime: maxTime, into: &columns)
             }
+            return true
         }
     }
 }

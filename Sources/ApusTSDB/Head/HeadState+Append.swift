@@ -135,7 +135,7 @@ extension HeadState {
         unsafe entry.pointee.xor.count = 0
         unsafe entry.pointee.xor.leading = 0xFF
         unsafe entry.pointee.xor.trailing = 0
-        if unsafe !entry.pointee.hasSamples { unsafe entry.pointee.firstTime = time }
+        if unsafe !entry.pointee.hasSamples { unsafe entry.pointee.firstTime = min(time, MemSeries.noSamples &- 1) }
         openChunks += 1
         openCellBytes += capacity
         counters.chunksCreated &+= 1

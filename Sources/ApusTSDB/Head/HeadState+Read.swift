@@ -6,22 +6,27 @@ enum OpenChunk {
     case none
     /// Copied into the scratch.
     case copied(sizeBytes: Int)
+    /// Larger than the scratch.
+    case tooLarge
     /// Sealed since; at this address.
     case sealed(UInt)
 }
 
 extension HeadState {
-    /// Bytes that any open chunk fits in, with the slack a decoder needs.
-    static let scratchBytes = XORState.maxSamples * 19 + 64 + chunkReadSlackBytes
+    /// Bytes that nearly every open chunk fits in, with the slack a decoder needs: what the stack can lend.
+    static let scratchBytes = 1024
+    /// Bytes that any open chunk fits in.
+    static let largeScratchBytes = 9344 + chunkReadSlackBytes
 
     /// Finds the chunk that was open when `view` was taken, and copies it when it still is. Under the lock.
-    func openChunk(of view: SeriesView, oldestPeriod: Int64, into scratch: UnsafeMutableRawPointer) -> OpenChunk {
+    func openChunk(of view: SeriesView, oldestPeriod: Int64, into scratch: UnsafeMutableRawBufferPointer) -> OpenChunk {
         guard view.openCount > 0, let entry = unsafe series.pointer(Int(view.slot)) else { return .none }
         // SAFETY: the reader's epoch keeps the slot; it holds the series the view was taken from.
         if unsafe entry.pointee.sealedCount == view.sealedCount {
             guard let cell = unsafe UnsafeRawPointer(bitPattern: entry.pointee.open) else { return .none }
             let size = unsafe min(entry.pointee.xor.sizeBytes, Int(entry.pointee.capacity))
-            unsafe scratch.copyMemory(from: cell, byteCount: size)
+            guard size &+ chunkReadSlackBytes <= scratch.count, let target = scratch.baseAddress else { return .tooLarge }
+            unsafe target.copyMemory(from: cell, byteCount: size)
             return .copied(sizeBytes: size)
         }
         // It was the first to be sealed of those that were sealed since.

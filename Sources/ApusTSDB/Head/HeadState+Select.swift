@@ -217,44 +217,82 @@ extension HeadState {
     /// Sorts by labels in byte order.
     ///
     /// A comparison of two label sets would read symbols all over the arena, n log n times. So the distinct pairs are
-    /// sorted once, and series are compared by the ranks of their pairs.
+    /// sorted once, and series are compared by the ranks of their pairs: the first two that tell any of them apart in
+    /// one integer, the others when those are equal.
     func sort(_ views: inout [SeriesView]) {
         if views.count < 2 { return }
-        var distinct: [UInt32] = []
-        var starts: [Int] = [0]
-        starts.reserveCapacity(views.count + 1)
-        var all: [UInt32] = []
+        // The runs one after the other, first as pair numbers and then as ranks, each ended by 0: a prefix sorts first.
+        var ranks: [UInt32] = []
+        ranks.reserveCapacity(views.count * 8)
+        var starts: [Int] = []
+        starts.reserveCapacity(views.count)
         for view in views {
-            unsafe all.append(contentsOf: run(at: view.labelOffset))
-            starts.append(all.count)
+            starts.append(ranks.count)
+            for unsafe pair in unsafe run(at: view.labelOffset) { ranks.append(pair &+ 1) }
+            ranks.append(0)
         }
-        distinct = all
-        distinct.sort()
-        var unique = 0
-        for position in distinct.indices where position == 0 || distinct[position] != distinct[unique - 1] {
-            distinct[unique] = distinct[position]
-            unique += 1
+        rankPairs(&ranks)
+
+        var keys: [(key: UInt64, index: Int)] = []
+        keys.reserveCapacity(views.count)
+        let common = commonPrefix(ranks, starts)
+        for (index, start) in starts.enumerated() {
+            let first = ranks[start + common]
+            let second = first == 0 ? 0 : ranks[start + common + 1]
+            keys.append((UInt64(first) &<< 32 | UInt64(second), index))
         }
-        distinct.removeLast(distinct.count - unique)
-        let ordered = distinct.indices.sorted { left, right in
-            let (l, r) = (distinct[left], distinct[right])
-            let byName = symbols.compare(name(of: l), name(of: r))
-            return byName != 0 ? byName < 0 : symbols.compare(value(of: l), value(of: r)) < 0
-        }
-        var ranks = [UInt32](repeating: 0, count: unique)
-        for (rank, position) in ordered.enumerated() { ranks[position] = UInt32(truncatingIfNeeded: rank) }
-        for position in all.indices {
-            var low = 0
-            var high = unique
-            while low < high {
-                let middle = (low + high) / 2
-                if distinct[middle] < all[position] { low = middle + 1 } else { high = middle }
+        unsafe ranks.withUnsafeBufferPointer { ranks in
+            keys.sort { left, right in
+                if left.key != right.key { return left.key < right.key }
+                // SAFETY: every run ends with 0, and no two series have equal runs.
+                var (l, r) = (starts[left.index] + common, starts[right.index] + common)
+                while unsafe ranks[l] == ranks[r] && ranks[l] != 0 {
+                    l &+= 1
+                    r &+= 1
+                }
+                return unsafe ranks[l] < ranks[r]
             }
-            all[position] = ranks[low]
         }
-        let order = views.indices.sorted { left, right in
-            all[starts[left]..<starts[left + 1]].lexicographicallyPrecedes(all[starts[right]..<starts[right + 1]])
+        views = keys.map { views[$0.index] }
+    }
+
+    /// Pairs that all runs begin with, so that the keys start where series differ.
+    private func commonPrefix(_ ranks: [UInt32], _ starts: [Int]) -> Int {
+        var common = 0
+        while ranks[starts[0] + common] != 0 {
+            let rank = ranks[starts[0] + common]
+            for start in starts where ranks[start + common] != rank { return common }
+            common += 1
         }
-        views = order.map { views[$0] }
+        return common
+    }
+
+    /// Replaces each pair number + 1 by the rank of the pair + 1; zeros stay.
+    private func rankPairs(_ numbers: inout [UInt32]) {
+        var distinct: [UInt32] = []
+        // A mark for each pair there is, when they are not many more than those asked for; else a sort.
+        let isDense = index.pairCount <= numbers.count &* 4 &+ 1024
+        var table = [UInt32](repeating: 0, count: isDense ? index.pairCount + 1 : 0)
+        if isDense {
+            for number in numbers where number != 0 && table[Int(number)] == 0 {
+                table[Int(number)] = 1
+                distinct.append(number)
+            }
+        } else {
+            distinct = Array(Set(numbers))
+            distinct.removeAll { $0 == 0 }
+        }
+        distinct.sort { left, right in
+            let byName = symbols.compare(name(of: left &- 1), name(of: right &- 1))
+            return byName != 0 ? byName < 0 : symbols.compare(value(of: left &- 1), value(of: right &- 1)) < 0
+        }
+        if isDense {
+            for (rank, number) in distinct.enumerated() { table[Int(number)] = UInt32(truncatingIfNeeded: rank &+ 1) }
+            for position in numbers.indices where numbers[position] != 0 { numbers[position] = table[Int(numbers[position])] }
+        } else {
+            var ranks: [UInt32: UInt32] = [:]
+            for (rank, number) in distinct.enumerated() { ranks[number] = UInt32(truncatingIfNeeded: rank &+ 1) }
+            for position in numbers.indices where numbers[position] != 0 { numbers[position] = ranks[numbers[position]] ?? 0 }
+        }
     }
 }

@@ -11,7 +11,7 @@ private func decode(_ chunk: XORChunk) throws -> [(time: Int64, bits: UInt64)] {
 
 private func encode(_ samples: [(time: Int64, bits: UInt64)]) -> XORChunk {
     var encoder = XORChunkEncoder()
-    for sample in samples { #expect(encoder.append(timestampMs: sample.time, value: Double(bitPattern: sample.bits))) }
+    for sample in samples { _ = encoder.append(timestampMs: sample.time, value: Double(bitPattern: sample.bits)) }
     return encoder.finish()
 }
 
@@ -55,8 +55,10 @@ private func encode(_ samples: [(time: Int64, bits: UInt64)]) -> XORChunk {
     @Test("is full at its limit and says so")
     func full() {
         var encoder = XORChunkEncoder()
-        for index in 0..<XORState.maxSamples { #expect(encoder.append(timestampMs: Int64(index), value: 0)) }
-        #expect(!encoder.append(timestampMs: 1 << 40, value: 0))
+        for index in 0..<XORState.maxSamples { _ = encoder.append(timestampMs: Int64(index), value: 0) }
+        #expect(encoder.count == XORState.maxSamples)
+        let isTaken = encoder.append(timestampMs: 1 << 40, value: 0)
+        #expect(!isTaken)
     }
 
     @Test("damaged bytes are an error or samples, never a crash", arguments: 0..<40)
