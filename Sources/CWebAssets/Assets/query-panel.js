@@ -145,7 +145,8 @@ export class Panel {
   async run() {
     this.stop();
     if (this.state.expr === "") {
-      this.#shown = null;
+      this.#shown = this.#request = null;
+      this.#setBusy(false);
       this.messages.replaceChildren();
       this.summary.textContent = "";
       this.body.replaceChildren(welcome((expr) => { this.editor.value = expr; this.execute(); }));
@@ -153,8 +154,7 @@ export class Panel {
     }
     const request = this.#request = new AbortController();
     const { tab } = this.state;
-    this.node.setAttribute("aria-busy", "true");
-    this.button.textContent = "Running…";
+    this.#setBusy(true);
     if (this.#shown !== tab) this.body.replaceChildren(loading());
     const started = performance.now();
     try {
@@ -165,10 +165,14 @@ export class Panel {
       if (error.name === "AbortError" || request !== this.#request) return;
       this.#showError(error);
     }
-    this.node.removeAttribute("aria-busy");
-    this.button.textContent = "Execute";
+    this.#setBusy(false);
     const every = Number(this.refreshInput.value) * 1000;
     if (every > 0 && this.state.endMs === null) this.#timer = setTimeout(() => this.run(), every);
+  }
+
+  #setBusy(busy) {
+    this.node.setAttribute("aria-busy", String(busy));
+    this.button.textContent = busy ? "Running…" : "Execute";
   }
 
   #askInstant(signal) {
@@ -195,9 +199,10 @@ export class Panel {
       ...answer.warnings.map((text) => notice("warning", "Warning", text)),
       ...answer.infos.map((text) => notice("info", "Note", text)));
     const { resultType, result } = answer.data;
-    const series = resultType === "scalar" || resultType === "string" ? 1 : result.length;
+    const single = resultType === "scalar" || resultType === "string";
+    const series = single ? 1 : result.length;
     const step = tab === "graph" ? ` · step ${formatDuration(answer.stepMs)}` : "";
-    this.summary.textContent = `${formatCount(series)} ${resultType === "scalar" || resultType === "string" ? resultType : series === 1 ? "series" : "series"} · ${formatSeconds(ms / 1000)}${step}`;
+    this.summary.textContent = `${formatCount(series)} ${single ? resultType : "series"} · ${formatSeconds(ms / 1000)}${step}`;
     this.#shown = tab;
     if (series === 0) {
       this.#shown = null;
