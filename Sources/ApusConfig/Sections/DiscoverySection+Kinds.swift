@@ -8,14 +8,16 @@ struct DiscoveryKind: Sendable {
 
     typealias Check = @Sendable (inout ConfigObject) throws(ConfigProblem) -> Void
 
-    /// `http`: the section holds the HTTP client options, too. `required`: fields that must not be empty. `choices`:
+    /// `http`: the section holds the HTTP client options, too. `refreshSeconds`: how often it asks again by default, nil if it
+    /// is told of changes. `required`: fields that must not be empty. `choices`:
     /// fields with a closed set of values. `check`: what is left.
     init(
-        _ name: String, _ fields: [Field], http: Bool = false, refreshSeconds: Int64 = 60, required: [String] = [],
+        _ name: String, _ fields: [Field], http: Bool = false, refreshSeconds: Int64? = 60, required: [String] = [],
         choices: [String: [String]] = [:], check: Check? = nil
     ) {
         self.name = name
-        let all = fields + [Field("refresh_interval", .duration, .duration(ms: refreshSeconds * 1000))] + (http ? HTTPClientSection.fields : [])
+        let refresh = refreshSeconds.map { [Field("refresh_interval", .duration, .duration(ms: $0 * 1000))] } ?? []
+        let all = fields + refresh + (http ? HTTPClientSection.fields : [])
         schema = ObjectSchema("\(name).plain", all) { (o: inout ConfigObject) throws(ConfigProblem) in
             if http { try HTTPClientSection.check(&o) }
             for field in required where o.value(field)?.isZero ?? true {
@@ -155,7 +157,7 @@ extension DiscoverySection {
         DiscoveryKind("ionos", text("datacenter_id") + port(80), http: true) { (o: inout ConfigObject) throws(ConfigProblem) in
             if o.bytes("datacenter_id").isEmpty { throw o.problem("datacenter id can't be empty", field: "datacenter_id") }
         },
-        DiscoveryKind("kubernetes", kubernetesFields, http: true, check: checkKubernetes),
+        DiscoveryKind("kubernetes", kubernetesFields, http: true, refreshSeconds: nil, check: checkKubernetes),
         DiscoveryKind(
             "kuma", text("server", "client_id") + [Field("fetch_timeout", .duration, .duration(ms: 120_000))], http: true, refreshSeconds: 15
         ) { (o: inout ConfigObject) throws(ConfigProblem) in
@@ -177,7 +179,8 @@ extension DiscoverySection {
             }
         },
         DiscoveryKind(
-            "nerve", texts("servers", "paths") + [Field("timeout", .duration, .duration(ms: 10_000))], required: ["servers", "paths"]
+            "nerve", texts("servers", "paths") + [Field("timeout", .duration, .duration(ms: 10_000))], refreshSeconds: nil,
+            required: ["servers", "paths"]
         ) { (o: inout ConfigObject) throws(ConfigProblem) in
             for path in o.strings("paths") where !path.hasPrefix("/") {
                 throw o.problem("nerve SD config paths must begin with '/': \(path)", field: "paths")
@@ -244,7 +247,8 @@ extension DiscoverySection {
                 + text("role", "api_url") + texts("tags_filter") + port(80),
             http: true, required: ["project_id", "access_key"], choices: ["role": ["instance", "baremetal"]], check: checkSecretKey("scaleway")),
         DiscoveryKind(
-            "serverset", texts("servers", "paths") + [Field("timeout", .duration, .duration(ms: 10_000))], required: ["servers", "paths"]
+            "serverset", texts("servers", "paths") + [Field("timeout", .duration, .duration(ms: 10_000))], refreshSeconds: nil,
+            required: ["servers", "paths"]
         ) { (o: inout ConfigObject) throws(ConfigProblem) in
             for path in o.strings("paths") where !path.hasPrefix("/") {
                 throw o.problem("serverset SD config paths must begin with '/': \(path)", field: "paths")
