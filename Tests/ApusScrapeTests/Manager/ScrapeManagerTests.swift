@@ -1,0 +1,213 @@
+import ApusBytes
+import ApusConfig
+import ApusModel
+import Glibc
+import Testing
+
+@testable import ApusScrape
+
+/// The whole way, over sockets: a server in this process, the manager, a fake store.
+@Suite struct ScrapeManagerTests {
+    private func config(_ targets: [String], _ configure: (inout ScrapeConfig) -> Void = { _ in }) -> PrometheusConfig {
+        var job = ScrapeConfig(jobName: "test")
+        job.scrapeIntervalMs = 200
+        job.scrapeTimeoutMs = 200
+        job.discovery.staticConfigs = [
+            TargetGroup(targets: targets.map { ["__address__": ByteString($0)] }, labels: .empty, source: "0")
+        ]
+        configure(&job)
+        var config = PrometheusConfig()
+        config.scrapeConfigs = [job]
+        return config
+    }
+
+    private func status(_ manager: ScrapeManager) -> TargetStatus? { manager.targets().active.first }
+
+    @Test func scrapesAPageAgainAndAgain() throws {
+        let server = try TestServer { _ in .page("# TYPE a counter\na 1\nb{x=\"y\"} 2\n") }
+        defer { server.stop() }
+        let store = FakeStore()
+        let manager = ScrapeManager(store: store)
+        manager.apply(config([server.address]))
+        try manager.start()
+        defer { manager.stop() }
+        let up: LabelSet = ["__name__": "up", "instance": ByteString(server.address), "job": "test"]
+        #expect(eventually { store.samples(up).count >= 3 })
+        #expect(store.samples(up).allSatisfy { $0.value == 1 })
+        #expect(eventually { status(manager)?.health == .up })
+        #expect(status(manager)?.scrapeUrl == "http://\(server.address)/metrics")
+        #expect(manager.metadata(metric: "a").first?.metadata.type == .counter)
+        #expect(manager.statistics().scrapes >= 3)
+        let request = try #require(server.requests.first)
+        #expect(request.headers["accept"] == "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
+        #expect(request.headers["accept-encoding"] == "gzip")
+        #expect(request.headers["user-agent"] == "Prometheus/3.14.0 (Apus)")
+        #expect(request.headers["x-prometheus-scrape-timeout-seconds"] == "0.2")
+    }
+
+    @Test func answersThatAreNotPages() throws {
+        let line = Array(repeating: UInt8(ascii: "x"), count: 10 << 20)
+        let server = try TestServer { request in
+            switch request.path {
+            case "/missing": .bytes([], status: "404 Not Found", headers: [])
+            case "/silent": TestServer.Reply(bytes: [], hangs: true)
+            case "/slow":
+                TestServer.Reply(bytes: Array("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\na 1\n".utf8), hangs: true)
+            case "/garbage": .bytes([0, 255, 1, 254, 10], headers: ["Content-Type: text/plain"])
+            case "/line": .bytes(line, headers: ["Content-Type: text/plain"])
+            case "/endless":
+                TestServer.Reply(
+                    bytes: Array("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n".utf8),
+                    endless: Array(repeating: UInt8(ascii: "\n"), count: 4096))
+            case "/endlesserror":
+                TestServer.Reply(
+                    bytes: Array("HTTP/1.1 500 Internal Server Error\r\n\r\n".utf8),
+                    endless: Array(repeating: UInt8(ascii: "\n"), count: 65536))
+            case "/closed": TestServer.Reply(bytes: Array("nonsense\r\n\r\n".utf8))
+            case "/gzip": .bytes(Array(repeating: 7, count: 40), headers: ["Content-Type: text/plain", "Content-Encoding: gzip"])
+            case "/redirect": .bytes([], status: "302 Found", headers: ["Location: /metrics"])
+            case "/loop": .bytes([], status: "302 Found", headers: ["Location: /loop"])
+            default: .page("ok 1\n")
+            }
+        }
+        defer { server.stop() }
+        let base = "http://\(server.address)"
+        let expected: [String: String] = [
+            "/missing": "server returned HTTP status 404 Not Found",
+            "/silent": "Get \"\(base)/silent\": context deadline exceeded",
+            "/slow": "context deadline exceeded",
+            "/garbage": "1:1: expected a valid start token, got \"\\x00\" while parsing: \"\\x00\"",
+            "/line": "body size limit exceeded",
+            "/endless": "body size limit exceeded",
+            "/endlesserror": "server returned HTTP status 500 Internal Server Error",
+            "/gzip": "gzip: invalid header",
+            "/redirect": "",
+            "/loop": "Get \"\(base)/loop\": stopped after 10 redirects",
+            "/metrics": "",
+        ]
+        var config = PrometheusConfig()
+        for path in expected.keys.sorted() {
+            var job = ScrapeConfig(jobName: path)
+            job.metricsPath = path
+            job.scrapeIntervalMs = 1000
+            job.scrapeTimeoutMs = 900
+            job.limits.bodySizeBytes = 1 << 20
+            job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
+            config.scrapeConfigs.append(job)
+        }
+        let manager = ScrapeManager(store: FakeStore())
+        manager.apply(config)
+        try manager.start()
+        defer { manager.stop() }
+        #expect(eventually { manager.targets().active.allSatisfy { $0.health != .unknown } })
+        for target in manager.targets().active {
+            #expect(target.lastError == expected[target.scrapePool], "\(target.scrapePool)")
+        }
+    }
+
+    @Test func aClosedPortIsRefused() throws {
+        let server = try TestServer { _ in .page("") }
+        let address = server.address
+        server.stop()
+        let manager = ScrapeManager(store: FakeStore())
+        manager.apply(config([address]))
+        try manager.start()
+        defer { manager.stop() }
+        #expect(eventually { status(manager)?.health == .down })
+        #expect(status(manager)?.lastError == "Get \"http://\(address)/metrics\": dial tcp \(address): connect: connection refused")
+    }
+
+    @Test func credentialsStayWithTheirHost() throws {
+        let other = try TestServer { _ in .page("a 1\n") }
+        defer { other.stop() }
+        let elsewhere = other.address
+        let server = try TestServer { request in
+            request.path == "/metrics?q=a+b"
+                ? .bytes([], status: "302 Found", headers: ["Location: /again"])
+                : .bytes([], status: "307 Temporary Redirect", headers: ["Location: http://\(elsewhere)/"])
+        }
+        defer { server.stop() }
+        let manager = ScrapeManager(store: FakeStore())
+        manager.apply(config([server.address]) {
+            $0.params = ["q": ["a b"]]
+            $0.http.basicAuth = HTTPClientConfig.BasicAuth()
+            $0.http.basicAuth?.username = "user"
+            $0.http.basicAuth?.password = "pass"
+            var values = HTTPHeaderValues()
+            values.values = ["1"]
+            $0.http.headers = ["X-Extra": values]
+        })
+        try manager.start()
+        defer { manager.stop() }
+        #expect(eventually { status(manager)?.health == .up })
+        #expect(server.requests.prefix(2).map(\.path) == ["/metrics?q=a+b", "/again"])
+        #expect(server.requests.prefix(2).allSatisfy { $0.headers["authorization"] == "Basic dXNlcjpwYXNz" && $0.headers["x-extra"] == "1" })
+        let forwarded = try #require(other.requests.first)
+        #expect(forwarded.headers["authorization"] == nil)
+        #expect(forwarded.headers["x-extra"] == nil)
+        #expect(forwarded.headers["accept"] != nil)
+    }
+
+    @Test func aRemovedTargetEndsAfterTwoTicks() throws {
+        let server = try TestServer { _ in .page("a 1\n") }
+        defer { server.stop() }
+        let store = FakeStore()
+        let manager = ScrapeManager(store: store)
+        manager.apply(config([server.address]))
+        try manager.start()
+        defer { manager.stop() }
+        let series: LabelSet = ["__name__": "a", "instance": ByteString(server.address), "job": "test"]
+        #expect(eventually { !store.samples(series).isEmpty })
+        manager.apply(config([]))
+        #expect(manager.targets().active.isEmpty)
+        #expect(eventually { store.samples(series).last.map { StaleNaN.isStale($0.value) } ?? false })
+    }
+
+    @Test func targetsComeAndGoWithTheirFile() throws {
+        let server = try TestServer { _ in .page("a 1\n") }
+        defer { server.stop() }
+        var template = Array("/tmp/apus-file-sd-XXXXXX".utf8CString)
+        let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) }
+        #expect(unsafe made != nil)
+        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let path = directory + "/targets.json"
+        func write(_ text: String) {
+            let temporary = path + ".new"
+            guard let file = unsafe fopen(temporary, "w") else { return }
+            unsafe fputs(text, file)
+            unsafe fclose(file)
+            unsafe rename(temporary, path)
+        }
+        defer {
+            unsafe unlink(path)
+            unsafe rmdir(directory)
+        }
+        let manager = ScrapeManager(store: FakeStore())
+        manager.apply(config([]) {
+            var files = FileSDConfig()
+            files.files = [directory + "/*.json"]
+            $0.discovery.fileSDConfigs = [files]
+        })
+        try manager.start()
+        defer { manager.stop() }
+        #expect(manager.targets().active.isEmpty)
+        write("[{\"targets\": [\"\(server.address)\"], \"labels\": {\"env\": \"x\"}}]")
+        #expect(eventually { status(manager)?.health == .up })
+        #expect(status(manager)?.labels["env"] == "x")
+        #expect(status(manager)?.discoveredLabels["__meta_filepath"] == ByteString(path))
+        write("[{\"targets\": [")
+        #expect(manager.targets().active.count == 1)
+        write("[]")
+        #expect(eventually { manager.targets().active.isEmpty })
+    }
+
+    @Test func aReloadThatChangesNothingKeepsTheLoops() throws {
+        let manager = ScrapeManager(store: FakeStore())
+        let first = config(["h:1", "h:2"])
+        manager.apply(first)
+        let before = manager.targets().active.map(\.scrapeUrl)
+        manager.apply(first)
+        #expect(manager.targets().active.map(\.scrapeUrl) == before)
+        #expect(manager.statistics().pools.first?.syncs == 2)
+    }
+}
