@@ -48,7 +48,7 @@ extension API {
 
     /// `/scrape_pools`: the names of the jobs.
     func scrapePools(_ request: ServerRequest) -> APIAnswer {
-        let pools = components.scrape.scrapePools().sorted()
+        let pools = components.configuration.snapshot.configuration.scrapeConfigs.map(\.jobName).sorted()
         return APIAnswer { json in
             json.object { json in
                 json.key("scrapePools")
@@ -103,14 +103,14 @@ extension API {
         if !selector.isEmpty {
             do { matchers = try parseMatchers(selector) } catch { throw .invalidParameter("match_target", error.message) }
         }
-        let entries = components.scrape.metadata(metric: metric.isEmpty ? nil : metric).filter { $0.target.matches(matchers) }
+        let entries = components.scrape.metadata(metric: metric.isEmpty ? nil : metric) { $0.matches(matchers) }
         let shown = limit >= 0 ? Array(entries.prefix(limit)) : entries
         var answer = APIAnswer { json in
             json.array { json in
                 for entry in shown {
                     json.object { json in
                         json.key("target")
-                        json.labels(entry.target)
+                        json.labels(entry.targetLabels)
                         if metric.isEmpty {
                             json.key("metric")
                             json.string(entry.metric)

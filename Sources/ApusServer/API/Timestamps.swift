@@ -80,8 +80,8 @@ private func daysInMonth(year: Int64, month: Int64) -> Int64 {
     }
 }
 
-/// Milliseconds since the epoch as RFC 3339 in UTC, without trailing zeros of the fraction: `2024-02-29T12:00:00.5Z`.
-func formatRFC3339(ms: Int64) -> String {
+/// Milliseconds since the epoch as RFC 3339 in UTC: `2024-02-29T12:00:00.5Z`, or with all of the fraction, `…00.500Z`.
+public func formatRFC3339(ms: Int64, allDigits: Bool = false) -> String {
     let seconds = ms >= 0 ? ms / 1000 : (ms - 999) / 1000
     let fraction = ms - seconds * 1000
     let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
@@ -90,9 +90,9 @@ func formatRFC3339(ms: Int64) -> String {
     var text =
         "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))"
         + "T\(padded(inDay / 3600, 2)):\(padded(inDay / 60 % 60, 2)):\(padded(inDay % 60, 2))"
-    if fraction != 0 {
+    if fraction != 0 || allDigits {
         var digits = padded(fraction, 3)
-        while digits.hasSuffix("0") { digits.removeLast() }
+        while !allDigits, digits.hasSuffix("0") { digits.removeLast() }
         text += "." + digits
     }
     return text + "Z"

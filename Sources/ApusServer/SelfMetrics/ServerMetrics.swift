@@ -24,8 +24,9 @@ func registerServerMetrics(_ components: ServerComponents, _ options: ServerOpti
         "prometheus_config_last_reload_success_timestamp_seconds", help: "Timestamp of the last successful configuration reload."
     ) { Double(configuration.snapshot.lastSuccessMs) / 1000 }
 
-    let (engine, head) = (components.engine, components.head)
+    let (engine, head, scrape) = (components.engine, components.head, components.scrape)
     registry.collect { sink in
+        collectScrape(scrape, into: &sink)
         collectEngine(engine, into: &sink)
         collectHead(head, into: &sink)
     }

@@ -3,14 +3,6 @@ import ApusServer
 import ArgumentParser
 import Logging
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
 /// How a line of the log looks.
 enum LogFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
     case logfmt
@@ -56,13 +48,13 @@ struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         var fields: [(name: String, value: String)] = [
-            ("time", formatTimestamp(ms: time.wallMs())), ("level", name(of: event.level)),
+            ("time", formatRFC3339(ms: time.wallMs(), allDigits: true)), ("level", name(of: event.level)),
         ]
         if !component.isEmpty { fields.append(("component", component)) }
         fields.append(("msg", event.message.description))
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
         for (key, value) in all.sorted(by: { $0.key < $1.key }) { fields.append((key, value.description)) }
-        writeAll(line(fields))
+        writeToStandardError(line(fields))
     }
 
     func line(_ fields: [(name: String, value: String)]) -> [UInt8] {
@@ -96,13 +88,3 @@ struct LineLogHandler: LogHandler {
     }
 }
 
-/// All of `bytes` to standard error. There is nobody to tell when that fails.
-private func writeAll(_ bytes: [UInt8]) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-        // SAFETY: the buffer is valid for its count during the call.
-        let written = unsafe rest.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
-        guard written > 0 else { return }
-        rest = rest.dropFirst(written)
-    }
-}

@@ -58,7 +58,7 @@ struct ServerProcess {
         engineOptions.observer = try EngineMetrics(metrics)
         let engine = QueryEngine(options: engineOptions, time: time)
         scrape = ScrapeManager(
-            store: head, time: time, options: ScrapeOptions(), log: Logger(label: "scrape"), observer: try ScrapeMetrics(metrics))
+            store: head, time: time, options: ScrapeOptions(), log: scrapeLog, observer: try ScrapeMetrics(metrics))
 
         let state = ConfigurationState()
         reloader = Reloader(file: file, scrape: scrape, state: state, time: time)
@@ -122,11 +122,15 @@ struct ServerProcess {
     }
 }
 
-/// Tells, on standard error, why the program ends.
-func complain(_ message: String) {
-    let line = Array("apus: \(message)\n".utf8)
-    // SAFETY: the buffer is valid for its count during the call.
-    _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+/// The scraper's messages in our log.
+private let scrapeLog: ScrapeLog = { [log = Logger(label: "scrape")] level, message, fields in
+    let metadata = Logger.Metadata(fields.map { ($0.name, .string($0.value)) }) { $1 }
+    switch level {
+    case .debug: log.debug("\(message)", metadata: metadata)
+    case .info: log.info("\(message)", metadata: metadata)
+    case .warning: log.warning("\(message)", metadata: metadata)
+    case .error: log.error("\(message)", metadata: metadata)
+    }
 }
 
 /// Each target and each client is a descriptor; the soft limit of 1024 is too low for either.

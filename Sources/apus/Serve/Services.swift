@@ -8,7 +8,7 @@ struct ScrapeService: Service {
     let scrape: ScrapeManager
 
     func run() async throws {
-        scrape.start()
+        try scrape.start()
         try? await gracefulShutdown()
         scrape.stop()
     }
