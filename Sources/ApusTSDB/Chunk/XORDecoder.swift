@@ -38,15 +38,16 @@ func decodeXOR(
     var leading = 0
     var trailing = 0
     var index = 1
+    // At least 56 bits from `position` on, at the top: one load serves a sample's time and value when both are short.
+    var window = unsafe loadWindow(base, position)
     while true {
         time &+= Int64(bitPattern: delta)
-        // The value. `position` is within the chunk here or was checked to be, so the window lies in the slack at worst.
-        var window = unsafe loadWindow(base, position)
+        // The value.
         if Int64(bitPattern: window) >= 0 {
             position &+= 1
         } else if window & 0x4000_0000_0000_0000 == 0 {
             let width = 64 &- leading &- trailing
-            if width <= 55 {
+            if width <= 54 {
                 let bits = (window &<< 2) &>> UInt64(truncatingIfNeeded: 64 &- width)
                 value ^= bits &<< UInt64(truncatingIfNeeded: trailing)
                 position &+= width &+ 2
@@ -60,8 +61,14 @@ func decodeXOR(
             if width == 0 { width = 64 }
             trailing = 64 &- leading &- width
             if trailing < 0 { throw ChunkError("chunk sample \(index) has \(width) bits after \(leading) leading zeros") }
-            position &+= 13
-            value ^= unsafe readBits(base, &position, width) &<< UInt64(truncatingIfNeeded: trailing)
+            if width <= 43 {
+                let bits = (window &<< 13) &>> UInt64(truncatingIfNeeded: 64 &- width)
+                value ^= bits &<< UInt64(truncatingIfNeeded: trailing)
+                position &+= width &+ 13
+            } else {
+                position &+= 13
+                value ^= unsafe readBits(base, &position, width) &<< UInt64(truncatingIfNeeded: trailing)
+            }
         }
         if position > end { throw ChunkError("chunk ends inside sample \(index) of \(count)") }
         unsafe times[index] = time
@@ -83,7 +90,10 @@ func decodeXOR(
         }
         if Int64(bitPattern: window) >= 0 {
             position &+= 1
-        } else if window < 0xC000_0000_0000_0000 {
+            window &<<= 1
+            continue
+        }
+        if window < 0xC000_0000_0000_0000 {
             var change = Int64(bitPattern: (window &>> 48) & 0x3FFF)
             if change > 8_192 { change &-= 1 &<< 14 }
             delta = delta &+ UInt64(bitPattern: change)
@@ -102,6 +112,7 @@ func decodeXOR(
             position &+= 4
             delta = delta &+ (unsafe readBits(base, &position, 64))
         }
+        unsafe window = loadWindow(base, position)
         // A time may end 68 bits past the last check and the value after it reads 85 more: 20 bytes, and a window of 8.
     }
 }

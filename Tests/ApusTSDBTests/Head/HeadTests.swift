@@ -138,7 +138,7 @@ private func batch(_ samples: (SeriesRef, Int64, Double)...) -> SampleBatch {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { [refs] in
                 defer { isDone.withLock { $0 = true } }
-                for step in 0..<600 {
+                for step in 0..<2000 {
                     var batch = SampleBatch()
                     for ref in refs { batch.append(ref, timestampMs: Int64(step), value: Double(step)) }
                     let outcome = try head.append(batch)
