@@ -1,8 +1,11 @@
 /// A formula for a duration, such as `[step() * 2]` or `offset -(5m + 30s)`.
 ///
-/// Kept as an array, operands before operators and the whole last. At most `maxNodes`, so recursion over it is bounded.
+/// Kept as an array, operands before operators and the whole last. At most `maxNodes`, so
+/// recursion over it is bounded.
 public struct DurationExpression: Sendable, Equatable {
     public static let maxNodes = 500
+    /// How deep brackets, signs and right operands may nest.
+    public static let maxNesting = 100
 
     struct Node: Sendable, Equatable {
         enum Kind: Sendable, Equatable {

@@ -17,6 +17,15 @@ private struct DurationBuilder {
 }
 
 extension Parser {
+    /// Goes one level deeper into a duration: these recurse, a few frames a level.
+    private mutating func openDuration() throws(ParseError) {
+        durationNesting += 1
+        if durationNesting > DurationExpression.maxNesting {
+            let limit = "\(DurationExpression.maxNesting) levels (limit of nesting depth)"
+            throw lines.error("duration expression nested deeper than \(limit)", current.range)
+        }
+    }
+
     private func unexpected(in place: DurationPlace) -> ParseError {
         switch place {
         case .range: unexpected(in: "subquery or range selector", expected: "number, duration, step(), or range()")
@@ -58,12 +67,14 @@ extension Parser {
     }
 
     private mutating func parseDuration(_ builder: inout DurationBuilder, from precedence: Int) throws(ParseError) -> Int {
-        try enter()
+        try openDuration()
         var left = try parseDurationUnary(&builder, takesOneTerm: false)
         while case .binary(let op) = current.kind, op.precedence >= precedence {
             switch op {
             case .add, .subtract, .multiply, .divide, .modulo, .power: break
-            default: throw unexpected(in: "subquery or range", expected: "\":\" or \"]\"")
+            default:
+                if builder.place == .step { throw unexpected(in: "subquery selector", expected: "\"]\"") }
+                throw unexpected(in: "subquery or range", expected: "\":\" or \"]\"")
             }
             let opRange = current.range
             try advance()
@@ -74,7 +85,7 @@ extension Parser {
             let range = builder.nodes[left].range.lowerBound..<builder.nodes[right].range.upperBound
             left = try add(.binary(op, left, right), range, to: &builder)
         }
-        leave()
+        durationNesting -= 1
         return left
     }
 
@@ -93,9 +104,12 @@ extension Parser {
         let sign = current.range
         try advance()
         // As in expressions, a sign binds as `*` does; in an offset it takes the next term only.
+        try openDuration()
         let operand =
             takesOneTerm
-            ? try parseDurationPrimary(&builder) : try parseDuration(&builder, from: BinaryOperator.power.precedence)
+            ? try parseDurationUnary(&builder, takesOneTerm: true)
+            : try parseDuration(&builder, from: BinaryOperator.power.precedence)
+        durationNesting -= 1
         let range = sign.lowerBound..<max(sign.lowerBound, builder.nodes[operand].range.upperBound)
         if case .number(let seconds, let isDuration) = builder.nodes[operand].kind {
             builder.nodes[operand] = .init(kind: .number(op == .subtract ? -seconds : seconds, isDuration: isDuration), range: range)

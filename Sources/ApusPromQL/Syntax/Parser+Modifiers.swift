@@ -20,7 +20,12 @@ extension Parser {
             if current.kind == .keyword(.groupLeft) || current.kind == .keyword(.groupRight) {
                 modifiers.matching.cardinality = current.kind == .keyword(.groupLeft) ? .manyToOne : .oneToMany
                 try advance()
-                if current.kind == .leftParen { modifiers.matching.include = try parseGroupingLabels() }
+                switch current.kind {
+                case .leftParen: modifiers.matching.include = try parseGroupingLabels()
+                case .keyword(.fill), .keyword(.fillLeft), .keyword(.fillRight): break
+                default:
+                    if !startsExpression { throw unexpected(in: "grouping opts", expected: "\"(\"") }
+                }
             }
         }
         if try accept(.keyword(.fill)) {
@@ -182,14 +187,15 @@ extension Parser {
             let subquery = Subquery(expression: operand, range: range, step: step)
             return add(.subquery(subquery), .rangeVector, start..<previousEnd)
         }
-        guard try accept(.rightBracket) else { throw unexpected(in: "subquery or range", expected: "\":\" or \"]\"") }
+        guard current.kind == .rightBracket else { throw unexpected(in: "subquery or range", expected: "\":\" or \"]\"") }
+        // Before the bracket is consumed: what comes behind it may be wrong, too, but later.
+        let brackets = open..<current.range.upperBound
         guard case .vectorSelector(let selector) = nodes[operand.index].kind else {
-            throw lines.error("ranges only allowed for vector selectors", open..<previousEnd)
+            throw lines.error("ranges only allowed for vector selectors", brackets)
         }
-        if selector.offset != .milliseconds(0) {
-            throw lines.error("no offset modifiers allowed before range", open..<previousEnd)
-        }
-        if selector.at != nil { throw lines.error("no @ modifiers allowed before range", open..<previousEnd) }
+        if selector.offset != .milliseconds(0) { throw lines.error("no offset modifiers allowed before range", brackets) }
+        if selector.at != nil { throw lines.error("no @ modifiers allowed before range", brackets) }
+        try advance()
         return add(.matrixSelector(MatrixSelector(selector: operand, range: range)), .rangeVector, start..<previousEnd)
     }
 }

@@ -24,9 +24,9 @@ extension [Matcher] {
     public var isSelective: Bool { contains { !$0.matchesEmpty } }
 }
 
-/// A parser by recursive descent, with precedence climbing for operators.
-///
-/// Chains such as `1+1+1…` are loops. What nests recurses, at most `ParserOptions.maxNesting` levels deep.
+/// A parser with a stack of its own: what is open around the current token is in `frames`, so that no query, however
+/// nested, can exhaust the stack of the thread it is parsed on. Operators are reduced by precedence, as in Dijkstra's
+/// shunting yard; selectors, modifiers and labels are read by plain functions.
 struct Parser {
     let query: [UInt8]
     let options: ParserOptions
@@ -37,9 +37,11 @@ struct Parser {
     /// The end of the token consumed last.
     var previousEnd = 0
     private var lexer: Lexer
-    private var nesting = 0
-    /// How many aggregations are open around the current token.
+    private var frames: [Frame] = []
+    /// How many of them are aggregations.
     private var openAggregations = 0
+    /// How many brackets and signs are open in the duration being read.
+    var durationNesting = 0
 
     init(_ query: ByteString, _ options: ParserOptions) throws(ParseError) {
         self.query = query.bytes
@@ -87,18 +89,6 @@ struct Parser {
 
     func text(_ range: Range<Int>) -> ByteString { ByteString(query[range]) }
 
-    // MARK: Nesting
-
-    /// Goes one level deeper; pair it with `leave()`.
-    mutating func enter() throws(ParseError) {
-        nesting += 1
-        if nesting > options.maxNesting {
-            throw lines.error("expression nested deeper than \(options.maxNesting) levels (limit of nesting depth)", current.range)
-        }
-    }
-
-    mutating func leave() { nesting -= 1 }
-
     // MARK: Nodes
 
     mutating func add(_ kind: ExpressionNode.Kind, _ type: ValueType, _ range: Range<Int>) -> NodeID {
@@ -110,24 +100,90 @@ struct Parser {
 
     mutating func parseQuery() throws(ParseError) -> NodeID {
         if current.kind == .endOfInput { throw lines.error("no expression found in input", 0..<0) }
-        let root = try parseExpression(from: 0)
+        let root = try parseExpression()
         guard current.kind == .endOfInput else { throw unexpected() }
         return root
     }
 
-    /// An expression whose operators bind at least as tightly as `precedence`.
-    mutating func parseExpression(from precedence: Int) throws(ParseError) -> NodeID {
-        try enter()
-        var left = try parseUnary()
-        while case .binary(let op) = current.kind, op.precedence >= precedence {
-            try advance()
-            let modifiers = try parseBinaryModifiers()
-            // `^` leans right: 2^3^2 is 2^9.
-            let right = try parseExpression(from: op == .power ? op.precedence : op.precedence + 1)
-            left = try makeBinary(op, left, right, modifiers)
+    /// Something that waits for the expression now being read.
+    private enum Frame {
+        case sign(isNegative: Bool, start: Int)
+        case binary(BinaryOperator, left: NodeID, BinaryModifiers)
+        case paren(start: Int)
+        case call(name: Token, arguments: [NodeID])
+        case aggregation(AggregationHead, arguments: [NodeID])
+    }
+
+    /// What stands before the parenthesis of an aggregation.
+    private struct AggregationHead {
+        var op: AggregationOperator
+        var start: Int
+        var grouping: (labels: [ByteString], isWithout: Bool)?
+    }
+
+    private mutating func open(_ frame: Frame) throws(ParseError) {
+        if frames.count >= options.maxNesting {
+            throw lines.error("expression nested deeper than \(options.maxNesting) levels (limit of nesting depth)", current.range)
         }
-        leave()
-        return left
+        frames.append(frame)
+    }
+
+    private mutating func parseExpression() throws(ParseError) -> NodeID {
+        while true {
+            // An operand begins here; `nil` if it opened a frame, whose operand begins next.
+            guard var operand = try parseOperand() else { continue }
+            // An operand has ended: see what follows it, until another one must begin.
+            value: while true {
+                try parsePostfix(&operand)
+                if case .binary(let op) = current.kind {
+                    try reduce(&operand, before: op)
+                    try advance()
+                    try open(.binary(op, left: operand, try parseBinaryModifiers()))
+                    break value
+                }
+                try reduce(&operand, before: nil)
+                switch frames.popLast() {
+                case nil: return operand
+                case .paren(let start):
+                    try expect(.rightParen)
+                    operand = add(.paren(operand), nodes[operand.index].type, start..<previousEnd)
+                case .call(let name, var arguments):
+                    arguments.append(operand)
+                    if try acceptArgumentComma() {
+                        frames.append(.call(name: name, arguments: arguments))
+                        break value
+                    }
+                    operand = try makeCall(name, arguments)
+                case .aggregation(let head, var arguments):
+                    arguments.append(operand)
+                    if try acceptArgumentComma() {
+                        frames.append(.aggregation(head, arguments: arguments))
+                        break value
+                    }
+                    operand = try makeAggregation(head, arguments)
+                case .sign, .binary:
+                    // `reduce` has taken these.
+                    break
+                }
+            }
+        }
+    }
+
+    /// Closes the operators in front of `operand` that bind tighter than `next`, or all when there is none.
+    private mutating func reduce(_ operand: inout NodeID, before next: BinaryOperator?) throws(ParseError) {
+        while let frame = frames.last {
+            switch frame {
+            // A sign binds as tightly as `*`: -x^2 is -(x^2).
+            case .sign(let isNegative, let start) where (next?.precedence ?? 0) <= BinaryOperator.multiply.precedence:
+                operand = makeSigned(operand, isNegative, start)
+            // `^` leans right: 2^3^2 is 2^9.
+            case .binary(let op, let left, let modifiers)
+            where op.precedence > (next?.precedence ?? 0) || (op.precedence == next?.precedence && op != .power):
+                operand = try makeBinary(op, left, operand, modifiers)
+            default: return
+            }
+            frames.removeLast()
+        }
     }
 
     private mutating func makeBinary(
@@ -144,34 +200,21 @@ struct Parser {
         return add(.binary(binary), type, range)
     }
 
-    /// Signs, then what they stand before. A sign binds as tightly as `*`: -x^2 is -(x^2).
-    private mutating func parseUnary() throws(ParseError) -> NodeID {
-        var signs: [(isNegative: Bool, start: Int)] = []
-        while case .binary(let op) = current.kind, op == .add || op == .subtract {
-            try enter()
-            signs.append((op == .subtract, current.range.lowerBound))
-            try advance()
+    /// A signed number is one literal.
+    private mutating func makeSigned(_ operand: NodeID, _ isNegative: Bool, _ start: Int) -> NodeID {
+        let node = nodes[operand.index]
+        let range = start..<max(start, node.range.upperBound)
+        guard case .number(var literal) = node.kind else {
+            return add(.unary(isNegative: isNegative, operand: operand), node.type, range)
         }
-        var operand = signs.isEmpty ? try parsePostfix() : try parseExpression(from: BinaryOperator.power.precedence)
-        for sign in signs.reversed() {
-            leave()
-            let node = nodes[operand.index]
-            let range = sign.start..<max(sign.start, node.range.upperBound)
-            if case .number(var literal) = node.kind {
-                // A signed number is one literal.
-                if sign.isNegative { literal.value = -literal.value }
-                nodes[operand.index].kind = .number(literal)
-                nodes[operand.index].range = range
-            } else {
-                operand = add(.unary(isNegative: sign.isNegative, operand: operand), node.type, range)
-            }
-        }
+        if isNegative { literal.value = -literal.value }
+        nodes[operand.index].kind = .number(literal)
+        nodes[operand.index].range = range
         return operand
     }
 
-    /// An operand and the ranges, offsets and `@` behind it.
-    private mutating func parsePostfix() throws(ParseError) -> NodeID {
-        var operand = try parseOperand()
+    /// The ranges, offsets and `@` behind an operand.
+    private mutating func parsePostfix(_ operand: inout NodeID) throws(ParseError) {
         while true {
             switch current.kind {
             case .leftBracket: operand = try parseBrackets(operand)
@@ -179,14 +222,19 @@ struct Parser {
             case .keyword(.offset): try parseOffset(operand)
             case .keyword(.anchored): try parseExtent(.anchored, operand)
             case .keyword(.smoothed): try parseExtent(.smoothed, operand)
-            default: return operand
+            default: return
             }
         }
     }
 
-    private mutating func parseOperand() throws(ParseError) -> NodeID {
+    /// A whole operand, or `nil` when the current token opened a frame.
+    private mutating func parseOperand() throws(ParseError) -> NodeID? {
         let token = current
         switch token.kind {
+        case .binary(.add), .binary(.subtract):
+            try open(.sign(isNegative: token.kind == .binary(.subtract), start: token.range.lowerBound))
+            try advance()
+            return nil
         case .number, .duration:
             let literal = try parseNumber()
             return add(.number(literal), .scalar, token.range)
@@ -194,22 +242,24 @@ struct Parser {
             try advance()
             return add(.string(try unquote(token)), .string, token.range)
         case .leftParen:
+            try open(.paren(start: token.range.lowerBound))
             try advance()
-            let inner = try parseExpression(from: 0)
-            try expect(.rightParen)
-            return add(.paren(inner), nodes[inner.index].type, token.range.lowerBound..<previousEnd)
+            return nil
         case .leftBrace:
             return try parseSelector(name: nil)
         case .aggregator(let op):
             try advance()
             switch current.kind {
-            case .leftParen, .keyword(.by), .keyword(.without): return try parseAggregation(op, start: token.range.lowerBound)
+            case .leftParen, .keyword(.by), .keyword(.without):
+                return try openAggregation(AggregationHead(op: op, start: token.range.lowerBound))
             default: return try parseSelector(name: token.range)
             }
         case .identifier, .preprocessor:
             try advance()
-            if current.kind == .leftParen { return try parseCall(token) }
-            return try parseSelector(name: token.range)
+            guard try accept(.leftParen) else { return try parseSelector(name: token.range) }
+            if current.kind == .rightParen { return try makeCall(token, []) }
+            try open(.call(name: token, arguments: []))
+            return nil
         case .metricIdentifier, .binary(.and), .binary(.or), .binary(.unless), .keyword(.by), .keyword(.without),
             .keyword(.offset), .keyword(.anchored), .keyword(.smoothed):
             try advance()
@@ -224,17 +274,20 @@ struct Parser {
     /// The value of the current token, a number or a duration, which it consumes.
     mutating func parseNumber() throws(ParseError) -> NumberLiteral {
         let token = current
-        try advance()
-        if token.kind == .duration {
+        var literal = NumberLiteral(value: 0, isDuration: token.kind == .duration)
+        if literal.isDuration {
             switch DurationText.parse(query[token.range]) {
-            case .success(let milliseconds): return NumberLiteral(value: Double(milliseconds) / 1_000, isDuration: true)
+            case .success(let milliseconds): literal.value = Double(milliseconds) / 1_000
             case .failure(let error): throw lines.error(error.text, token.range)
             }
+        } else {
+            switch NumberText.parse(query[token.range]) {
+            case .success(let value): literal.value = value
+            case .failure(let error): throw lines.error("error parsing number: \(error.text)", token.range)
+            }
         }
-        switch NumberText.parse(query[token.range]) {
-        case .success(let value): return NumberLiteral(value: value, isDuration: false)
-        case .failure(let error): throw lines.error("error parsing number: \(error.text)", token.range)
-        }
+        try advance()
+        return literal
     }
 
     func unquote(_ token: Token) throws(ParseError) -> ByteString {
@@ -246,38 +299,36 @@ struct Parser {
 
     // MARK: Calls and aggregations
 
-    private mutating func parseCall(_ name: Token) throws(ParseError) -> NodeID {
-        let arguments = try parseArguments()
-        // The name is case-sensitive, though keywords are not.
-        let text = String(decoding: query[name.range], as: UTF8.self)
-        guard let function = FunctionDefinition.named(text) else {
+    /// The arguments are read and the closing parenthesis is the current token, or should be.
+    private mutating func makeCall(_ name: Token, _ arguments: [NodeID]) throws(ParseError) -> NodeID {
+        guard current.kind == .rightParen else { throw unexpected() }
+        // The name is looked up when the arguments are known to be sound, and before what follows them is.
+        let function = try function(called: name)
+        try advance()
+        let call = Call(function: function, arguments: arguments)
+        return add(.call(call), function.returnType, name.range.lowerBound..<previousEnd)
+    }
+
+    private func function(called name: Token) throws(ParseError) -> FunctionDefinition {
+        // Case-sensitive, though keywords are not.
+        guard let function = FunctionDefinition.named(String(decoding: query[name.range], as: UTF8.self)) else {
             throw lines.error("unknown function with name \(quoted(query[name.range]))", name.range)
         }
         if function.isExperimental, !options.enableExperimentalFunctions {
             throw lines.error("function \(quoted(query[name.range])) is not enabled", name.range)
         }
-        let call = Call(function: function, arguments: arguments)
-        return add(.call(call), function.returnType, name.range.lowerBound..<previousEnd)
+        return function
     }
 
-    /// `(a, b, …)`
-    private mutating func parseArguments() throws(ParseError) -> [NodeID] {
-        try expect(.leftParen)
-        if try accept(.rightParen) { return [] }
-        var arguments: [NodeID] = []
-        while true {
-            arguments.append(try parseExpression(from: 0))
-            let comma = current.range
-            guard try accept(.comma) else { break }
-            if !startsExpression {
-                throw lines.error("trailing commas not allowed in function call args", comma)
-            }
-        }
-        try expect(.rightParen)
-        return arguments
+    /// The comma before another argument.
+    private mutating func acceptArgumentComma() throws(ParseError) -> Bool {
+        let comma = current.range
+        guard try accept(.comma) else { return false }
+        if !startsExpression { throw lines.error("trailing commas not allowed in function call args", comma) }
+        return true
     }
 
-    private var startsExpression: Bool {
+    var startsExpression: Bool {
         switch current.kind {
         case .number, .duration, .string, .leftParen, .leftBrace, .aggregator, .identifier, .metricIdentifier, .preprocessor,
             .binary(.and), .binary(.or), .binary(.unless), .binary(.add), .binary(.subtract), .keyword(.by), .keyword(.without),
@@ -287,11 +338,21 @@ struct Parser {
         }
     }
 
-    private mutating func parseAggregation(_ op: AggregationOperator, start: Int) throws(ParseError) -> NodeID {
-        var grouping = try parseGroupingClause()
+    private mutating func openAggregation(_ unopened: AggregationHead) throws(ParseError) -> NodeID? {
+        var head = unopened
+        head.grouping = try parseGroupingClause()
         openAggregations += 1
-        let arguments = try parseArguments()
+        try expect(.leftParen)
+        if current.kind == .rightParen { return try makeAggregation(head, []) }
+        try open(.aggregation(head, arguments: []))
+        return nil
+    }
+
+    private mutating func makeAggregation(_ head: AggregationHead, _ arguments: [NodeID]) throws(ParseError) -> NodeID {
+        let (op, start) = (head.op, head.start)
+        try expect(.rightParen)
         openAggregations -= 1
+        var grouping = head.grouping
         if grouping == nil { grouping = try parseGroupingClause() }
         let range = start..<previousEnd
         if arguments.isEmpty { throw lines.error("no arguments for aggregate expression provided", range) }

@@ -6,10 +6,10 @@ public struct ParserOptions: Sendable, Equatable {
     public var enableExtendedRangeSelectors: Bool
     /// `--enable-feature=promql-binop-fill-modifiers`: `fill`, `fill_left` and `fill_right`.
     public var enableBinopFill: Bool
-    /// The longest query, in bytes. A tree takes about 100 bytes for each byte of `1+1+1…`, so 4 MiB of text is 400 MB.
+    /// The longest query, in bytes. The tree of `1+1+1…` takes about 100 bytes for each byte of text.
     public var maxQueryBytes: Int
-    /// How deep brackets, calls, unary operators and right operands may nest. Bounds the parser's stack, and that of
-    /// whoever walks the tree.
+    /// How many brackets, calls, signs and unfinished operators may be open at once. Bounds the height of the tree, but
+    /// for chains that lean left.
     public var maxNesting: Int
 
     public init(

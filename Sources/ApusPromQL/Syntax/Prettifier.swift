@@ -24,21 +24,24 @@ struct Prettifier {
         let printer = Printer(expression)
         var output: [UInt8] = []
         var steps: [Step] = [.node(expression.root, level: 0, indents: true)]
-        func indentation(_ level: Int) -> String { String(repeating: "  ", count: level) }
+        func write(_ text: String, level: Int = 0) {
+            output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: 2 * level))
+            output.append(contentsOf: text.utf8)
+        }
         while let step = steps.popLast() {
             if output.count > Self.maxOutputBytes {
                 output = printer.output
                 break
             }
             switch step {
-            case .text(let text): output.append(contentsOf: text.utf8)
+            case .text(let text): write(text)
             case .line(let text, let level):
-                output.append(UInt8(ascii: "\n"))
-                output.append(contentsOf: (indentation(level) + text).utf8)
+                write("\n")
+                write(text, level: level)
             case .node(let id, let level, let indents):
                 let range = printer.ranges[id.index]
                 let isLong = range.count > Self.maxLineBytes
-                let indent = indents ? indentation(level) : ""
+                let indent = indents ? level : 0
                 switch expression[id].kind {
                 case .binary(let binary) where isLong:
                     steps += [
@@ -47,28 +50,28 @@ struct Prettifier {
                         .node(binary.left, level: level + 1, indents: indents),
                     ]
                 case .unary(let isNegative, let operand):
-                    output.append(contentsOf: (indent + (isNegative ? "-" : "+")).utf8)
+                    write(isNegative ? "-" : "+", level: indent)
                     steps.append(.node(operand, level: level, indents: false))
                 case .paren(let inner) where isLong:
-                    output.append(contentsOf: (indent + "(\n").utf8)
+                    write("(\n", level: indent)
                     steps += [.line(")", level: level), .node(inner, level: level + 1, indents: true)]
                 case .subquery(let subquery) where isLong:
                     steps += [.text(Printer.suffix(of: subquery)), .node(subquery.expression, level: level, indents: indents)]
                 case .call(let call) where isLong:
-                    output.append(contentsOf: (indent + call.function.name.rawValue + "(\n").utf8)
+                    write(call.function.name.rawValue + "(\n", level: indent)
                     steps.append(.line(")", level: level))
                     for (index, argument) in call.arguments.enumerated().reversed() {
                         steps.append(.node(argument, level: level + 1, indents: true))
                         if index > 0 { steps.append(.text(",\n")) }
                     }
                 case .aggregate(let aggregation) where isLong:
-                    output.append(contentsOf: (indent + Printer.head(of: aggregation) + "(\n").utf8)
+                    write(Printer.head(of: aggregation) + "(\n", level: indent)
                     steps += [.line(")", level: level), .node(aggregation.operand, level: level + 1, indents: true)]
                     if let parameter = aggregation.parameter {
                         steps += [.text(",\n"), .node(parameter, level: level + 1, indents: true)]
                     }
                 default:
-                    output.append(contentsOf: indent.utf8)
+                    write("", level: indent)
                     output.append(contentsOf: printer.output[range])
                 }
             }
