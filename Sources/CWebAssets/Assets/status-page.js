@@ -37,7 +37,14 @@ function runtime(data) {
   const known = { CWD: "Working directory", GOMAXPROCS: null, GOMEMLIMIT: null, GOGC: null, GODEBUG: null, goroutineCount: null, corruptionCount: "WAL corruptions",
     storageRetention: "Retention", reloadConfigSuccess: "Configuration loaded", lastConfigTime: "Last configuration load", hostname: "Host name" };
   return facts(Object.entries(data).filter(([key, value]) => known[key] !== null || (value !== "" && value !== 0)).map(([key, value]) =>
-    [known[key] ?? words(key), TIMES.has(key) ? formatDate(value) : typeof value === "boolean" ? (value ? "yes" : "no") : value]));
+    [known[key] ?? words(key), shown(key, value)]));
+}
+
+function shown(key, value) {
+  if (TIMES.has(key)) return formatDate(value);
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  // The largest integer stands for no limit.
+  return key === "GOMEMLIMIT" && value >= 2 ** 63 ? "none" : value;
 }
 
 function tsdb(data) {
