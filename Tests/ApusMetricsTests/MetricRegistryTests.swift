@@ -16,7 +16,7 @@ import Testing
         let latency = try registry.histogram(
             "latency_seconds", help: "Time to answer.", buckets: [0.1, 1, 1e6], labels: .label("path", as: String.self))
         for value in [0.05, 0.1, 0.5, 2, 1e7] { latency("/").observe(value) }
-        let sizes = try registry.summary("size_bytes", help: "Size of answers.", quantiles: [Quantile(0.5, error: 0.05), Quantile(0.9, error: 0.01)])
+        let sizes = try registry.summary("size_bytes", help: "Size of answers.", quantiles: [Quantile(0.5, error: 0.001), Quantile(0.9, error: 0.001)])
         for value in 1...100 { sizes.observe(Double(value)) }
         try registry.info("build_info", help: "What runs here.", ["version": "1.2", "commit": "abc"])
         try registry.gauge("answer", help: "Read at each scrape.") { 42 }

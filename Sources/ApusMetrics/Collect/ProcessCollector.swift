@@ -1,0 +1,130 @@
+import ApusBytes
+import ApusModel
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+extension MetricRegistry {
+    /// Adds what the operating system knows of this process, under the names that all clients use: CPU time, memory,
+    /// file descriptors, network bytes, threads, start time. Linux only; elsewhere nothing is added.
+    public func registerProcessMetrics() {
+        #if os(Linux)
+            let collector = ProcessCollector()
+            collect { sink in collector.collect(into: &sink) }
+        #endif
+    }
+}
+
+/// Reads `/proc/self` at every scrape. A file that can't be read leaves its metrics out.
+struct ProcessCollector: Sendable {
+    /// `/proc`, or a copy of it in tests.
+    var proc = "/proc"
+    var pageSizeBytes = Double(sysconf(Int32(_SC_PAGESIZE)))
+    var ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
+
+    func collect(into sink: inout MetricSink) {
+        if let stat = readFile("\(proc)/self/stat").flatMap(ProcessStat.init) {
+            sink.counter("process_cpu_seconds_total", help: "Total user and system CPU time spent in seconds.", stat.cpuTicks / ticksPerSecond)
+            sink.gauge("process_virtual_memory_bytes", help: "Virtual memory size in bytes.", stat.virtualBytes)
+            sink.gauge("process_resident_memory_bytes", help: "Resident memory size in bytes.", stat.residentPages * pageSizeBytes)
+            sink.gauge("process_threads", help: "Number of operating system threads in the process.", stat.threads)
+            if let boot = readFile("\(proc)/stat").flatMap(bootTimeSeconds) {
+                let start = boot + stat.startTicks / ticksPerSecond
+                sink.gauge("process_start_time_seconds", help: "Start time of the process since unix epoch in seconds.", start)
+            }
+        }
+        if let count = openDescriptors() {
+            sink.gauge("process_open_fds", help: "Number of open file descriptors.", count)
+        }
+        if let limits = readFile("\(proc)/self/limits") {
+            if let files = limit("Max open files", in: limits) {
+                sink.gauge("process_max_fds", help: "Maximum number of open file descriptors.", files)
+            }
+            if let bytes = limit("Max address space", in: limits) {
+                sink.gauge("process_virtual_memory_max_bytes", help: "Maximum amount of virtual memory available in bytes.", bytes)
+            }
+        }
+        if let (received, sent) = readFile("\(proc)/self/net/netstat").flatMap(networkBytes) {
+            sink.counter("process_network_receive_bytes_total", help: "Number of bytes received by the process over the network.", received)
+            sink.counter("process_network_transmit_bytes_total", help: "Number of bytes sent by the process over the network.", sent)
+        }
+    }
+
+    /// `btime 1700000000` of `/proc/stat`.
+    func bootTimeSeconds(_ stat: String) -> Double? {
+        stat.split(separator: "\n").first { $0.hasPrefix("btime ") }.flatMap { Double($0.dropFirst(6)) }
+    }
+
+    /// The soft limit, −1 when there is none, as the other clients say.
+    func limit(_ name: String, in limits: String) -> Double? {
+        guard let line = limits.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
+            let soft = line.dropFirst(name.utf8.count).split(separator: " ").first
+        else { return nil }
+        return soft == "unlimited" ? -1 : Double(soft)
+    }
+
+    /// `InOctets` and `OutOctets` of the two lines that begin with `IpExt:`, names first and numbers second.
+    func networkBytes(_ netstat: String) -> (received: Double, sent: Double)? {
+        let lines = netstat.split(separator: "\n").filter { $0.hasPrefix("IpExt:") }
+        guard lines.count == 2 else { return nil }
+        let values = Dictionary(zip(lines[0].split(separator: " "), lines[1].split(separator: " ")), uniquingKeysWith: { first, _ in first })
+        guard let received = values["InOctets"].flatMap({ Double($0) }), let sent = values["OutOctets"].flatMap({ Double($0) }) else { return nil }
+        return (received, sent)
+    }
+
+    private func openDescriptors() -> Double? {
+        guard let directory = unsafe opendir("\(proc)/self/fd") else { return nil }
+        defer { unsafe closedir(directory) }
+        var count = 0
+        while let entry = unsafe readdir(directory) {
+            // Everything but `.` and `..`.
+            if unsafe entry.pointee.d_name.0 != CChar(UInt8(ascii: ".")) { count += 1 }
+        }
+        // The one that reads the directory is not the program's.
+        return Double(count - 1)
+    }
+
+    /// A small file of `/proc`, at most 256 KiB.
+    private func readFile(_ path: String) -> String? {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var content: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        while content.count < 262_144 {
+            let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { return count == 0 ? String(decoding: content, as: UTF8.self) : nil }
+            content.append(contentsOf: buffer[..<count])
+        }
+        return String(decoding: content, as: UTF8.self)
+    }
+}
+
+/// What is wanted of `/proc/self/stat`; proc(5) numbers the fields from 1, and the second may hold spaces.
+struct ProcessStat: Sendable, Equatable {
+    let cpuTicks: Double
+    let threads: Double
+    let startTicks: Double
+    let virtualBytes: Double
+    let residentPages: Double
+
+    init?(_ stat: String) {
+        guard let nameEnd = stat.lastIndex(of: ")") else { return nil }
+        // Begins with field 3, the state.
+        let fields = stat[stat.index(after: nameEnd)...].split(separator: " ")
+        func field(_ number: Int) -> Double? { number - 3 < fields.count ? Double(fields[number - 3]) : nil }
+        guard let user = field(14), let system = field(15), let threads = field(20), let start = field(22), let virtual = field(23),
+            let resident = field(24)
+        else { return nil }
+        cpuTicks = user + system
+        self.threads = threads
+        startTicks = start
+        virtualBytes = virtual
+        residentPages = resident
+    }
+}
