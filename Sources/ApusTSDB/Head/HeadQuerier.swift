@@ -42,14 +42,17 @@ final class HeadQuerier: Querier {
     /// Equalities under the lock, patterns outside of it, lists under it again.
     private func select(_ matchers: [Matcher], minTime: Int64, maxTime: Int64) -> [SeriesView] {
         let state = head.state
-        let plan = head.locked { state.plan(matchers, minTime: minTime, maxTime: maxTime) }
-        if let candidates = plan.candidates, candidates.isEmpty { return [] }
-        if plan.tests.isEmpty {
-            return plan.candidates != nil ? plan.views : head.locked { state.finish(plan, [], minTime: minTime, maxTime: maxTime) }
+        let (plan, whole): (SelectPlan, [SeriesView]?) = head.locked {
+            let plan = state.plan(matchers, minTime: minTime, maxTime: maxTime)
+            if !plan.tests.isEmpty { return (plan, nil) }
+            if plan.candidates != nil && plan.resolved.isEmpty { return (plan, plan.views) }
+            return (plan, state.finish(plan, plan.resolved, minTime: minTime, maxTime: maxTime))
         }
+        if let whole { return whole }
+        if let candidates = plan.candidates, candidates.isEmpty { return [] }
         // With fewer candidates than values, ask the candidates. Otherwise judge each value once and go by the lists.
         var views = plan.views
-        var resolved: [ResolvedTest] = []
+        var resolved = plan.resolved
         for test in plan.tests {
             if plan.candidates != nil && views.count <= test.pairs.count {
                 views = state.filter(views, test)

@@ -31,6 +31,8 @@ struct SelectPlan {
     /// The candidates as views, when there are candidates.
     var views: [SeriesView] = []
     var tests: [Test] = []
+    /// Patterns that are lists of values, which the index answers like equalities.
+    var resolved: [ResolvedTest] = []
 }
 
 /// A test with the pairs that decide it.
@@ -62,6 +64,21 @@ extension HeadState {
                 } else if let pair {
                     removed.append(pair)
                 }
+            } else if matcher.regex?.matchesEverything == true {
+                if matcher.kind == .regex { continue }
+                plan.candidates = []
+                return plan
+            } else if let literals = matcher.regex?.literalValues, matchesEmpty == (matcher.kind == .notRegex) {
+                // None of the values is empty, so those of `=~` are to select and those of `!~` to take away.
+                var pairs: [UInt32] = []
+                for literal in literals {
+                    if let name, let value = symbols.find(literal.bytes.span), let pair = index.find(name: name, value: value),
+                        !pairs.contains(pair)
+                    {
+                        pairs.append(pair)
+                    }
+                }
+                plan.resolved.append(.init(subtracts: matchesEmpty, pairs: pairs))
             } else {
                 plan.tests.append(
                     .init(matcher: matcher, subtracts: matchesEmpty, name: name, pairs: name.map { index.pairs(ofName: $0) } ?? []))

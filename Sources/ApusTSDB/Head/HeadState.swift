@@ -93,8 +93,9 @@ import ApusStorage
     /// The pair numbers of a run. Also without the lock, by readers whose epoch holds the series.
     @inline(__always)
     func run(at offset: UInt32) -> UnsafeBufferPointer<UInt32> {
-        precondition(Int(offset) < runs.count, "unknown label run")
-        // SAFETY: an offset below the count is that of a complete run; runs do not move.
+        // Not against `count`, which a writer may be changing.
+        precondition(Int(offset) < runs.maximum, "unknown label run")
+        // SAFETY: offsets come from series only, and are those of complete runs; runs do not move.
         let start = unsafe runs.base + Int(offset)
         return unsafe UnsafeBufferPointer(start: start + 1, count: Int(start.pointee))
     }

@@ -34,8 +34,9 @@ import ApusBytes
     }
 
     private func locate(_ symbol: UInt32) -> (start: Int, prefix: Int, length: Int) {
-        precondition(Int(symbol) < offsets.count, "unknown symbol")
-        // SAFETY: a known symbol's offset is that of a complete field.
+        // Not against `count`, which a writer may be changing.
+        precondition(Int(symbol) < offsets.maximum, "unknown symbol")
+        // SAFETY: symbols come from pairs and from `find` only; a known symbol's offset is that of a complete field.
         let start = Int(unsafe offsets.base[Int(symbol)])
         var length = 0
         var shift = 0

@@ -98,7 +98,8 @@ import Testing
             ("job", .regex, ".*"), ("job", .notRegex, ".*"), ("job", .notRegex, "job[0-3]"), ("job", .regex, "|job4"),
             ("job", .notRegex, "|job4"), ("instance", .regex, "host-1."), ("instance", .notRegex, "host-.*[5-9]"),
             ("instance", .regex, "host-(1|2|3)"), ("instance", .notEqual, "host-7"), ("missing", .equal, ""), ("missing", .equal, "x"),
-            ("missing", .notEqual, "x"), ("missing", .regex, "x*"), ("missing", .regex, "x+"), ("odd", .regex, ".+"),
+            ("missing", .notEqual, "x"), ("missing", .regex, "x*"), ("missing", .regex, "x+"), ("odd", .regex, ".+"), ("job", .regex, "job1|job3|nobody"),
+            ("job", .notRegex, "job1|job3|nobody"), ("instance", .regex, "host-7"), ("missing", .notRegex, "a|b"), ("job", .regex, ""),
             ("odd", .notRegex, ".+"),
         ]
         return try (0..<random.below(4)).map { _ in

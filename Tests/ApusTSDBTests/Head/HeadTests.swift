@@ -143,6 +143,8 @@ private func batch(_ samples: (SeriesRef, Int64, Double)...) -> SampleBatch {
                     for ref in refs { batch.append(ref, timestampMs: Int64(step), value: Double(step)) }
                     let outcome = try head.append(batch)
                     #expect(outcome.appended == 40)
+                    // New series beside what the readers read: symbols and label sets grow under their eyes.
+                    _ = try head.seriesRef(for: ["__name__": "other", "i": ByteString("\(step)")])
                     if step % 50 == 49 { head.truncate(before: Int64(step) - 120) }
                 }
             }
@@ -159,6 +161,7 @@ private func batch(_ samples: (SeriesRef, Int64, Double)...) -> SampleBatch {
                             for index in 0..<set.count {
                                 columns.removeAll()
                                 try set.decode(index, minTimeMs: .min, maxTimeMs: .max, into: &columns)
+                                #expect(set.labels(at: index)["__name__"] == "m")
                                 if columns.count > 0 { newest.insert(columns.timestampMs(at: columns.count - 1)) }
                             }
                             #expect(newest.count <= 1, "half of a batch was seen: \(newest)")
