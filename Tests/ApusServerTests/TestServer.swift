@@ -35,17 +35,18 @@ struct TestServer {
 
     init(
         nowMs: Int64 = endMs, engine engineOptions: EngineOptions = EngineOptions(), change: (inout ServerOptions) -> Void = { _ in },
-        lifecycle: Lifecycle? = nil
+        lifecycle: Lifecycle? = nil, storage: (any Queryable)? = nil
     ) throws {
         let time = FixedTime(ms: nowMs)
         head = Head(options: HeadOptions(), time: time)
         try Self.fill(head)
         var options = ServerOptions(build: BuildInfo(revision: "test", languageVersion: "swift6.3"))
         options.flags = ["b": "2", "a": "1"]
+        options.listenAddresses = [ListenAddress(host: "127.0.0.1", port: 0)]
         change(&options)
         web = try WebServer(
             components: ServerComponents(
-                storage: head, engine: QueryEngine(options: engineOptions, time: time), head: head,
+                storage: storage ?? head, engine: QueryEngine(options: engineOptions, time: time), head: head,
                 scrape: ScrapeManager(store: head, time: time), metrics: metrics, configuration: configuration,
                 lifecycle: lifecycle ?? Lifecycle(startedMs: nowMs, isReady: { true }, reload: { nil }, quit: {}), time: time),
             options: options)
