@@ -1,0 +1,138 @@
+import ApusBytes
+import ApusModel
+import ApusStorage
+
+extension Evaluator {
+    /// The series of a selector.
+    private func select(
+        _ selector: VectorSelector, minTimeMs: Int64, maxTimeMs: Int64, rangeMs: Int64, function: String, _ steps: Steps
+    ) throws(QueryError) -> any SeriesSet {
+        guard let querier else { throw .storage("the query has no storage to read from") }
+        var hints = SelectHints(startMs: minTimeMs, endMs: maxTimeMs)
+        hints.stepMs = steps.count > 1 ? steps.stepMs : 0
+        hints.rangeMs = rangeMs
+        hints.function = function
+        hints.limit = limit
+        do {
+            let set = try querier.select(selector.matchers, hints: hints, sorted: false)
+            countSelected(set.count)
+            return set
+        } catch { throw .storage(error.description) }
+    }
+
+    private func decode(
+        _ set: any SeriesSet, _ index: Int, _ minTimeMs: Int64, _ maxTimeMs: Int64, into scratch: ColumnScratch
+    ) throws(QueryError) {
+        scratch.columns.removeAll()
+        do {
+            try set.decode(index, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, into: &scratch.columns)
+        } catch { throw .storage(error.description) }
+        try bounds.work(scratch.columns.count + 16)
+    }
+
+    /// `name{…}`: at each step the newest sample of each series.
+    func instantSelector(
+        _ id: NodeID, _ selector: VectorSelector, _ steps: Steps, wantsTimestamps: Bool, _ sink: RowSink
+    ) throws(QueryError) {
+        guard selector.extent == .plain else { throw .unsupportedExtent(selector.extent) }
+        let placement = plan.placements[id.index]
+        let references = References(steps: steps, atMs: placement.atMs, offsetMs: placement.offsetMs)
+        let minTimeMs = QueryPlan.clamped(references.firstMs - lookbackMs + 1)
+        let maxTimeMs = QueryPlan.clamped(references.lastMs)
+        let set = try select(
+            selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: 0, function: "", steps)
+        let scratch = ColumnScratch()
+        let row = RowArena(width: steps.count).makeRow()
+        for index in 0..<set.count {
+            try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
+            if scratch.columns.count == 0 { continue }
+            let found = withExtendedLifetime(scratch) {
+                selectInstant(
+                    into: row, from: Samples(scratch), at: references, lookbackMs: lookbackMs, wantsTimestamps: wantsTimestamps)
+            }
+            if found == 0 { continue }
+            bounds.touch(found)
+            try bounds.hold(found)
+            try sink(RowLabels(labels: set.labels(at: index)), row)
+            bounds.release(found)
+        }
+    }
+
+    /// One series of a range vector, with what is needed to cut its windows.
+    struct RangeSeries {
+        let name: RowLabels
+        let samples: Samples
+        let references: References
+        let rangeMs: Int64
+    }
+
+    /// Passes the samples of each series of a range selector or a subquery to `body`: those of all windows together.
+    func forEachRangeSeries(
+        _ id: NodeID, _ steps: Steps, function: String, _ body: (RangeSeries) throws(QueryError) -> Void
+    ) throws(QueryError) {
+        let id = expression.unwrapped(id)
+        let placement = plan.placements[id.index]
+        let references = References(steps: steps, atMs: placement.atMs, offsetMs: placement.offsetMs)
+        let minTimeMs = QueryPlan.clamped(references.firstMs - placement.rangeMs + 1)
+        let maxTimeMs = QueryPlan.clamped(references.lastMs)
+        let scratch = ColumnScratch()
+        func pass(_ name: RowLabels, _ columns: ColumnScratch) throws(QueryError) {
+            if columns.columns.count == 0 { return }
+            let held = columns.columns.count
+            try bounds.hold(held)
+            defer { withExtendedLifetime(columns) {} }
+            try body(
+                RangeSeries(name: name, samples: Samples(columns), references: references, rangeMs: placement.rangeMs))
+            bounds.release(held)
+        }
+        switch expression[id].kind {
+        case .matrixSelector(let matrix):
+            guard case .vectorSelector(let selector) = expression[matrix.selector].kind else { return }
+            guard selector.extent == .plain else { throw .unsupportedExtent(selector.extent) }
+            let set = try select(
+                selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: placement.rangeMs, function: function, steps)
+            let cleaned = ColumnScratch()
+            for index in 0..<set.count {
+                try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
+                let name = RowLabels(labels: set.labels(at: index))
+                let samples = Samples(scratch)
+                if samples.hasMarkers {
+                    samples.copyWithoutMarkers(into: &cleaned.columns)
+                    try pass(name, cleaned)
+                } else {
+                    try pass(name, scratch)
+                }
+            }
+        case .subquery(let subquery):
+            let inner = try innerSteps(placement, references)
+            if inner.count == 0 { return }
+            try vector(subquery.expression, inner) { (name, row) throws(QueryError) in
+                scratch.columns.removeAll()
+                for step in 0..<row.count where !row[step].isAbsent {
+                    scratch.columns.append(timestampMs: inner.timestampMs(step), value: row[step])
+                }
+                try pass(name, scratch)
+            }
+        default: throw .execution("unexpected \(expression[id].type.documentedName) where a range vector is needed")
+        }
+    }
+
+    /// The steps of a subquery: absolute multiples of its step, so that they do not move with the query.
+    private func innerSteps(_ placement: QueryPlan.Placement, _ references: References) throws(QueryError) -> Steps {
+        let step = placement.stepMs
+        let after = QueryPlan.clamped(references.firstMs - placement.rangeMs)
+        let last = QueryPlan.clamped(references.lastMs)
+        var first = after / step * step
+        if first <= after { first += step }
+        if first > last { return Steps(startMs: first, stepMs: step, count: 0) }
+        let count = (last - first) / step + 1
+        guard count <= Int64(options.maxSamples) else { throw .tooManySamples }
+        return Steps(startMs: first, stepMs: step, count: Int(count))
+    }
+}
+
+extension QueryError {
+    static func unsupportedExtent(_ extent: RangeExtent) -> QueryError {
+        .execution("\(extent.rawValue) selectors are not supported")
+    }
+}

@@ -1,0 +1,77 @@
+import ApusBytes
+import ApusModel
+
+/// Label names with a meaning.
+enum LabelNames {
+    static let name: ByteString = "__name__"
+    static let bucket: ByteString = "le"
+    /// What an operation removes when its result is no longer the metric that went in.
+    static let reserved: [ByteString] = ["__name__", "__type__", "__unit__"]
+}
+
+/// What a row is called.
+struct RowLabels {
+    var labels: LabelSet
+    /// With delayed name removal: the name goes at the end of the query.
+    var dropsName = false
+}
+
+extension LabelSet {
+    var withoutReserved: LabelSet {
+        // Nearly every series has a name and nothing else that is reserved; a set without `_` labels is left alone.
+        filtered(LabelNames.reserved, keep: false)
+    }
+
+    /// As error texts show a set: `{__name__="a", b="c"}`.
+    var quotedDescription: String {
+        var text = "{"
+        for label in labels {
+            if text.utf8.count > 1 { text += ", " }
+            text += label.name.isLegacyLabelName ? label.name.description : quoted(label.name.bytes)
+            text += "=" + quoted(label.value.bytes)
+        }
+        return text + "}"
+    }
+}
+
+extension ByteString {
+    /// `[a-zA-Z_][a-zA-Z0-9_]*`
+    var isLegacyLabelName: Bool {
+        guard let first = bytes.first, isAlpha(first) else { return false }
+        return bytes.allSatisfy { isAlphaNumeric($0) }
+    }
+
+    /// Any text that is UTF-8 names a label, except none.
+    var isValidLabelName: Bool { !isEmpty && isValidUTF8 }
+}
+
+/// Numbers label sets in the order they come, cut to the labels that matter: groups, match signatures.
+struct LabelIndex {
+    private var numbers: [LabelSet: Int] = [:]
+    private let names: [ByteString]
+    private let keeps: Bool
+
+    /// - Parameter names: the labels to keep, or (`keeps` false) the ones to leave out.
+    init(_ names: [ByteString], keeps: Bool) {
+        self.names = names
+        self.keeps = keeps
+    }
+
+    /// How many numbers were given.
+    var count: Int { numbers.count }
+
+    func key(of labels: LabelSet) -> LabelSet {
+        if names.isEmpty { return keeps ? .empty : labels }
+        return labels.filtered(names, keep: keeps)
+    }
+
+    /// The number of the group, and its labels when it is new.
+    mutating func number(of labels: LabelSet) -> (number: Int, new: LabelSet?) {
+        let key = key(of: labels)
+        if let number = numbers[key] { return (number, nil) }
+        numbers[key] = numbers.count
+        return (numbers.count - 1, key)
+    }
+
+    func existingNumber(of labels: LabelSet) -> Int? { numbers[key(of: labels)] }
+}

@@ -1,0 +1,49 @@
+import ApusModel
+
+/// What holds a query within its bounds: time, memory, and the caller's patience. One for each query.
+final class QueryGuard {
+    private let time: any TimeSource
+    let deadlineNs: UInt64
+    private let cancellation: CancellationFlag?
+    private let maxSamples: Int
+    private var unchecked = 0
+
+    /// Samples held in memory now, and the most so far.
+    private(set) var heldSamples = 0
+    private(set) var peakSamples = 0
+    /// Samples looked at, once for each step.
+    private(set) var touchedSamples = 0
+
+    init(time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int) {
+        self.time = time
+        self.deadlineNs = deadlineNs
+        self.cancellation = cancellation
+        self.maxSamples = maxSamples
+    }
+
+    /// Looks at the flag and at the clock.
+    func check() throws(QueryError) {
+        if cancellation?.isCanceled == true { throw .evaluationCanceled }
+        if time.monotonicNs() > deadlineNs { throw .timedOut }
+    }
+
+    /// Counts work, and checks after every few thousand units of it.
+    @inline(__always) func work(_ units: Int) throws(QueryError) {
+        unchecked &+= units
+        if unchecked >= 16_384 {
+            unchecked = 0
+            try check()
+        }
+    }
+
+    func touch(_ samples: Int) { touchedSamples &+= samples }
+
+    /// Counts samples that stay in memory until `release`.
+    func hold(_ samples: Int) throws(QueryError) {
+        heldSamples &+= samples
+        peakSamples = max(peakSamples, heldSamples)
+        if heldSamples > maxSamples { throw .tooManySamples }
+    }
+
+    func release(_ samples: Int) { heldSamples &-= samples }
+}

@@ -1,0 +1,51 @@
+/// The parts of a moment in UTC, by the Gregorian calendar carried on in both directions.
+struct CalendarTime {
+    let year: Int64
+    /// 1…12
+    let month: Int64
+    /// 1…31
+    let day: Int64
+    /// 1…366
+    let dayOfYear: Int64
+    /// 0 is Sunday.
+    let dayOfWeek: Int64
+    let hour: Int64
+    let minute: Int64
+    let daysInMonth: Int64
+
+    /// - Parameter seconds: since the epoch; a fraction is cut off. Beyond ±2⁵⁶ s, and for NaN, the nearest bound counts.
+    init(unixSeconds seconds: Double) {
+        let bound = 0x1p56
+        let limited = seconds.isNaN ? -bound : min(max(seconds, -bound), bound)
+        let whole = Int64(exactly: limited.rounded(.towardZero)) ?? 0
+        let days = whole.floorDivided(by: 86_400)
+        let secondOfDay = whole - days * 86_400
+        hour = secondOfDay / 3_600
+        minute = secondOfDay % 3_600 / 60
+        dayOfWeek = (days % 7 + 11) % 7
+
+        // Years that begin in March put the leap day last; 400 years are 146,097 days.
+        let shifted = days + 719_468
+        let era = shifted.floorDivided(by: 146_097)
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayFromMarch = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let monthFromMarch = (5 * dayFromMarch + 2) / 153
+        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        let isLeap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0
+        let lengths: [Int64] = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        self.year = year
+        self.month = month
+        day = dayFromMarch - (153 * monthFromMarch + 2) / 5 + 1
+        dayOfYear = lengths.prefix(Int(month) - 1).reduce(0, +) + day
+        daysInMonth = lengths[Int(month) - 1]
+    }
+}
+
+extension Int64 {
+    fileprivate func floorDivided(by divisor: Int64) -> Int64 {
+        let quotient = self / divisor
+        return self % divisor < 0 ? quotient - 1 : quotient
+    }
+}

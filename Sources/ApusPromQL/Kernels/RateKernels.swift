@@ -1,0 +1,146 @@
+/// `rate`, `increase` and `delta`: the change over a window, extrapolated to its ends.
+///
+/// Only the first and the last sample of a window are touched. The places where a counter fell are found once a series,
+/// and what it had reached is added back in the order of time, which keeps the result bit-equal to a plain pass.
+struct ExtrapolatedKernel: WindowKernel {
+    let isCounter: Bool
+    let isRate: Bool
+    /// Indices of samples smaller than the one before.
+    private var resets: [Int] = []
+
+    init(isCounter: Bool, isRate: Bool) {
+        self.isCounter = isCounter
+        self.isRate = isRate
+    }
+
+    mutating func prepare(_ samples: Samples) {
+        guard isCounter else { return }
+        resets.removeAll(keepingCapacity: true)
+        var index = 1
+        while index < samples.count {
+            if samples.value(index) < samples.value(index &- 1) { resets.append(index) }
+            index &+= 1
+        }
+    }
+
+    @inline(__always) func value(_ window: Window) -> Double {
+        guard window.count > 1 else { return Absent.value }
+        let samples = window.samples
+        let firstValue = samples.value(window.first)
+        var change = samples.value(window.last) - firstValue
+        if isCounter, !resets.isEmpty { change = corrected(change, window) }
+
+        let firstMs = samples.timestampMs(window.first)
+        let lastMs = samples.timestampMs(window.last)
+        var toStart = Double(firstMs &- window.startMs) / 1_000
+        var toEnd = Double(window.endMs &- lastMs) / 1_000
+        let sampled = Double(lastMs &- firstMs) / 1_000
+        let average = sampled / Double(window.count &- 1)
+
+        // Samples that begin or end well inside the range: the series itself likely began or ended there, half an
+        // interval away.
+        let threshold = average * 1.1
+        if toStart >= threshold { toStart = average / 2 }
+        if isCounter {
+            // A counter cannot be extrapolated below zero.
+            var toZero = toStart
+            if change > 0, firstValue >= 0 { toZero = sampled * (firstValue / change) }
+            if toZero < toStart { toStart = toZero }
+        }
+        if toEnd >= threshold { toEnd = average / 2 }
+
+        var factor = (sampled + toStart + toEnd) / sampled
+        if isRate { factor /= Double(window.rangeMs) / 1_000 }
+        return change * factor
+    }
+
+    /// `change` with what was lost at each reset inside the window added.
+    @inline(never) private func corrected(_ change: Double, _ window: Window) -> Double {
+        // The first reset after the window's first sample.
+        var (low, high) = (0, resets.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if resets[middle] <= window.first { low = middle + 1 } else { high = middle }
+        }
+        var result = change
+        while low < resets.count, resets[low] <= window.last {
+            result += window.samples.value(resets[low] - 1)
+            low += 1
+        }
+        return result
+    }
+}
+
+/// `irate` and `idelta`: from the last two samples.
+struct InstantChangeKernel: WindowKernel {
+    let isRate: Bool
+
+    @inline(__always) func value(_ window: Window) -> Double {
+        guard window.count > 1 else { return Absent.value }
+        let last = window.samples.value(window.last)
+        let previous = window.samples.value(window.last - 1)
+        let elapsedMs = window.samples.timestampMs(window.last) &- window.samples.timestampMs(window.last - 1)
+        if elapsedMs == 0 { return Absent.value }
+        // After a reset a counter has grown by what it shows.
+        if isRate { return (last < previous ? last : last - previous) / (Double(elapsedMs) / 1_000) }
+        return last - previous
+    }
+}
+
+/// `resets` and `changes`: how many neighbours are counted.
+struct CountingKernel: WindowKernel {
+    enum Event { case reset, change }
+    let event: Event
+
+    @inline(__always) func value(_ window: Window) -> Double {
+        var count = 0
+        var previous = window.samples.value(window.first)
+        for index in window.range.dropFirst() {
+            let current = window.samples.value(index)
+            switch event {
+            case .reset: if current < previous { count &+= 1 }
+            case .change: if current != previous, !(current.isNaN && previous.isNaN) { count &+= 1 }
+            }
+            previous = current
+        }
+        return Double(count)
+    }
+}
+
+/// `deriv` and `predict_linear`.
+struct RegressionKernel: WindowKernel {
+    /// Seconds after the step to predict for, or `nil` for the slope.
+    let aheadSeconds: ScalarColumn?
+
+    func value(_ window: Window) -> Double {
+        guard window.count > 1 else { return Absent.value }
+        guard let aheadSeconds else {
+            let interceptMs = window.samples.timestampMs(window.first)
+            return linearRegression(window.samples, window.range, interceptMs: interceptMs).slope
+        }
+        let line = linearRegression(window.samples, window.range, interceptMs: window.stepTimeMs)
+        return line.slope * aheadSeconds[window.step] + line.intercept
+    }
+}
+
+/// `double_exponential_smoothing`: Holt's linear trend.
+struct SmoothingKernel: WindowKernel {
+    let smoothing: ScalarColumn
+    let trend: ScalarColumn
+
+    func value(_ window: Window) -> Double {
+        guard window.count > 1 else { return Absent.value }
+        let samples = window.samples
+        let (smoothing, trend) = (smoothing[window.step], trend[window.step])
+        var before = 0.0
+        var level = samples.value(window.first)
+        var slope = samples.value(window.first + 1) - level
+        for index in window.range.dropFirst() {
+            if index > window.first + 1 { slope = trend * (level - before) + (1 - trend) * slope }
+            let next = smoothing * samples.value(index) + (1 - smoothing) * (level + slope)
+            before = level
+            level = next
+        }
+        return level
+    }
+}

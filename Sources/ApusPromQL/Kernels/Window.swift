@@ -1,0 +1,67 @@
+/// The samples of one series in `(endMs − rangeMs, endMs]`: what a range function looks at for one step.
+struct Window {
+    let samples: Samples
+    /// Never empty.
+    let range: Range<Int>
+    let rangeMs: Int64
+    /// The end of the range: the step, shifted by the selector's offset or `@`.
+    let endMs: Int64
+    /// The step itself.
+    let stepTimeMs: Int64
+    /// The number of the step.
+    let step: Int
+
+    @inline(__always) var count: Int { range.upperBound &- range.lowerBound }
+    @inline(__always) var startMs: Int64 { endMs &- rangeMs }
+    @inline(__always) var first: Int { range.lowerBound }
+    @inline(__always) var last: Int { range.upperBound &- 1 }
+}
+
+/// A range function over the windows of one series. One value is made for a call and used for all its series.
+protocol WindowKernel {
+    /// Looks at all samples of a series before its windows are asked for.
+    mutating func prepare(_ samples: Samples)
+
+    /// The result for one window, or `Absent.value`.
+    func value(_ window: Window) -> Double
+
+    /// Fills a row, one window a step. The default implementation calls `value` in a loop; it is a requirement so that
+    /// the loop is compiled once for each kernel and dispatched once a series.
+    /// - Returns: how many samples the windows held together.
+    mutating func fill(_ row: Row, from samples: Samples, at references: References, rangeMs: Int64, poll: QueryGuard)
+        throws(QueryError) -> Int
+}
+
+extension WindowKernel {
+    mutating func prepare(_ samples: Samples) {}
+
+    mutating func fill(_ row: Row, from samples: Samples, at references: References, rangeMs: Int64, poll: QueryGuard)
+        throws(QueryError) -> Int
+    {
+        prepare(samples)
+        var lower = 0
+        var upper = 0
+        var touched = 0
+        var unpolled = 0
+        for step in 0..<row.count {
+            let end = references.timestampMs(step)
+            let start = end &- rangeMs
+            while upper < samples.count, samples.timestampMs(upper) <= end { upper &+= 1 }
+            while lower < upper, samples.timestampMs(lower) <= start { lower &+= 1 }
+            if lower == upper {
+                row[step] = Absent.value
+                continue
+            }
+            row[step] = value(
+                Window(
+                    samples: samples, range: lower..<upper, rangeMs: rangeMs, endMs: end,
+                    stepTimeMs: references.steps.timestampMs(step), step: step))
+            touched &+= upper &- lower
+            if touched &- unpolled > 65_536 {
+                unpolled = touched
+                try poll.check()
+            }
+        }
+        return touched
+    }
+}
