@@ -6,8 +6,8 @@ public import ApusStorage
 ///     batch ─▶ CommitLog (optional) ─▶ open chunks ─▶ sealed chunks, by period ─▶ dropped when older than the retention
 ///                                          └──────────────┴──▶ Querier ─▶ SeriesSet ─▶ SampleColumns
 ///
-/// One lock serialises all changes: a batch takes it once, and so becomes visible at once. Measured against shards on two
-/// cores, one lock wins: a batch of a scrape is 10 to 100 ns a sample, and nobody waits for longer than that.
+/// One lock serialises all changes: a batch takes it once, and so becomes visible at once. A sample takes 20 to 85 ns
+/// under it, so a scrape of 10,000 series holds it for less than a millisecond; shards were not tried.
 /// A reader takes it to find its series and to copy an open chunk; sealed chunks, symbols and label sets it reads
 /// without, since they do not change, do not move, and are freed only when every reader that may know them has closed.
 ///
