@@ -298,7 +298,8 @@ public import ApusModel
                 scratch.order.append(UInt32(index))
                 return
             }
-            meet(index, mark: mark, scratch: scratch)
+            // A sample with the scrape's time makes the series live, whatever follows it in the page.
+            meet(index, mark: entry.seen == generation << 1 ? entry.seen : mark, scratch: scratch)
             ref = entry.word & Flag.refMask
         } else {
             if lastTypeLine >= 0 {

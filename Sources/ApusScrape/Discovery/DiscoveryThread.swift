@@ -60,19 +60,30 @@ import CLinux
         var lastRefresh = time.monotonicNs()
         var changedAt: UInt64?
         while true {
-            let (stopped, interval) = state.withLock { state in
+            let (stopped, interval, watchesMore) = state.withLock { state in
+                let before = state.watched.count
                 for directory in state.directories.subtracting(state.watched)
                 where unsafe clinux_inotify_watch(inotify, directory) >= 0 {
                     state.watched.insert(directory)
                 }
-                return (state.isStopped, state.intervalNs)
+                return (state.isStopped, state.intervalNs, state.watched.count > before)
             }
             if stopped { return }
+            // What changed before the watch began made no event.
+            if watchesMore, changedAt == nil { changedAt = time.monotonicNs() }
             var deadline: UInt64?
             if let interval { deadline = lastRefresh &+ interval }
             if let changedAt { deadline = min(deadline ?? .max, changedAt &+ Self.debounceNs) }
             let now = time.monotonicNs()
             if let due = deadline, due <= now {
+                if changedAt == nil {
+                    // The regular refresh watches anew: a directory may have been replaced by another of its name.
+                    state.withLock { state in
+                        for directory in state.watched where unsafe clinux_inotify_watch(inotify, directory) < 0 {
+                            state.watched.remove(directory)
+                        }
+                    }
+                }
                 changedAt = nil
                 lastRefresh = now
                 refresh()
