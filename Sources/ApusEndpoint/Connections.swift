@@ -44,9 +44,10 @@ final class Connections: Sendable {
 
     var isClosing: Bool { state.withLock { $0.isClosing } }
 
-    /// Admits no more connections and closes the idle ones. Returns all that are open.
-    func close() -> [any Channel] {
-        let (all, idle) = state.withLock { state -> ([any Channel], [any Channel]) in
+    /// Admits no more connections and closes the idle ones. Returns all that are open; nil if this was done before.
+    func close() -> [any Channel]? {
+        let (all, idle) = state.withLock { state -> ([any Channel]?, [any Channel]) in
+            if state.isClosing { return (nil, []) }
             state.isClosing = true
             return (Array(state.channels.values), state.channels.filter { !state.busy.contains($0.key) }.map(\.value))
         }

@@ -19,10 +19,10 @@ public final class MetricsEndpoint: Sendable {
         public var connections = 100
         /// Bytes of a request's line and headers; more is answered with 431.
         public var headerBytes = 16_384
-        /// How long a connection may stay silent.
-        public var idleSeconds: Int64 = 75
-        /// How long `stop` waits for answers under way.
-        public var stopSeconds: Int64 = 10
+        /// How many milliseconds a connection may stay silent.
+        public var idleMs: Int64 = 75_000
+        /// How many milliseconds `stop` waits for answers under way.
+        public var stopMs: Int64 = 10_000
         public init() {}
     }
 
@@ -54,27 +54,27 @@ public final class MetricsEndpoint: Sendable {
                     guard connections.add(channel) else { return channel.close() }
                     return channel.eventLoop.makeCompletedFuture {
                         let pipeline = channel.pipeline.syncOperations
-                        try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(limits.idleSeconds)))
+                        try pipeline.addHandler(IdleStateHandler(allTimeout: .milliseconds(limits.idleMs)))
                         try pipeline.addHandler(HeaderLimit(bytes: limits.headerBytes))
                         try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
                         try pipeline.addHandler(RequestHandler(routes: routes, connections: connections))
                     }
                 }
                 .bind(host: host, port: port).get()
-            return MetricsEndpoint(group: group, listener: listener, connections: connections, stopSeconds: limits.stopSeconds)
+            return MetricsEndpoint(group: group, listener: listener, connections: connections, stopMs: limits.stopMs)
         } catch {
             try? await group.shutdownGracefully()
             throw error
         }
     }
 
-    private let stopSeconds: Int64
+    private let stopMs: Int64
 
-    private init(group: MultiThreadedEventLoopGroup, listener: any Channel, connections: Connections, stopSeconds: Int64) {
+    private init(group: MultiThreadedEventLoopGroup, listener: any Channel, connections: Connections, stopMs: Int64) {
         self.group = group
         self.listener = listener
         self.connections = connections
-        self.stopSeconds = stopSeconds
+        self.stopMs = stopMs
         host = listener.localAddress?.ipAddress ?? ""
         port = listener.localAddress?.port ?? 0
     }
@@ -82,10 +82,10 @@ public final class MetricsEndpoint: Sendable {
     /// Stops listening, lets answers under way finish, closes what is idle, and returns when all is closed. Calling it
     /// again does nothing.
     public func stop() async {
-        let closed = connections.close()
+        guard let closed = connections.close() else { return }
         try? await listener.close()
         // What does not finish in time is cut by the shutdown of its event loop.
-        let deadline = group.next().scheduleTask(in: .seconds(stopSeconds)) {}
+        let deadline = group.next().scheduleTask(in: .milliseconds(stopMs)) {}
         await withTaskGroup { waiting in
             waiting.addTask { for channel in closed { try? await channel.closeFuture.get() } }
             waiting.addTask { try? await deadline.futureResult.get() }

@@ -114,7 +114,7 @@ import Testing
 
     @Test("a silent connection is closed")
     func idle() async throws {
-        let endpoint = try await start { $0.idleSeconds = 1 }
+        let endpoint = try await start { $0.idleMs = 50 }
         await #expect(throws: (any Error).self) { try await RawClient.send("GET /metr", port: endpoint.port) }
         await endpoint.stop()
     }

@@ -33,18 +33,18 @@ import Testing
     func histogramSnapshots() async throws {
         let registry = MetricRegistry()
         let histogram = try registry.histogram("h", help: "", buckets: [0.5, 2])
-        let running = Atomic<Int>(Self.tasks)
+        let running = Countdown(Self.tasks)
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<Self.tasks {
                 group.addTask {
                     // Every second one is 0 and every other 2, so the sum tells how many there were of each.
                     for round in 0..<Self.rounds { histogram.observe(round % 2 == 0 ? 0 : 2) }
-                    running.wrappingSubtract(1, ordering: .releasing)
+                    running.finish()
                 }
             }
             group.addTask {
                 var last: UInt64 = 0
-                while running.load(ordering: .acquiring) > 0 {
+                while !running.isFinished {
                     let snapshot = histogram.snapshot()
                     if snapshot.sum != 2 * Double(snapshot.counts[1]) || snapshot.count < last { Issue.record("torn: \(snapshot)") }
                     last = snapshot.count
@@ -100,4 +100,12 @@ import Testing
         }
         #expect(registry.samples == (0..<50).map { "c\($0)_total \(Self.tasks)" }.sorted())
     }
+}
+
+/// Tells when a number of tasks is done.
+private final class Countdown: Sendable {
+    private let count: Atomic<Int>
+    init(_ count: Int) { self.count = Atomic(count) }
+    func finish() { count.wrappingSubtract(1, ordering: .releasing) }
+    var isFinished: Bool { count.load(ordering: .acquiring) <= 0 }
 }

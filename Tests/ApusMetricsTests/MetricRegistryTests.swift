@@ -45,8 +45,8 @@ import Testing
                 latency_seconds_count{path="/"} 5
                 # HELP size_bytes Size of answers.
                 # TYPE size_bytes summary
-                size_bytes{quantile="0.5"} 50
-                size_bytes{quantile="0.9"} 90
+                size_bytes{quantile="0.5"} 51
+                size_bytes{quantile="0.9"} 91
                 size_bytes_sum 5050
                 size_bytes_count 100
                 # HELP temperature_celsius Outside.
