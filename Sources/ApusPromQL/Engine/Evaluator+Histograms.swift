@@ -55,7 +55,7 @@ extension Evaluator {
             try warnQuantile(argument, steps)
             try eachHistogram(vectorArgument, steps, { (name, row) throws(QueryError) in
                 // The label carries the quantile of the first step: it is a constant in any sensible query.
-                let value = ByteString(NumberText.general(phi[0]))
+                let value = ByteString(openMetricsText(phi[0]))
                 try sink(RowLabels(labels: name.labels.setting([(label, value)]), dropsName: name.dropsName), row)
             }) { (histogram, step, buckets) in
                 let result = bucketQuantile(phi[step], &buckets)
@@ -102,6 +102,12 @@ extension Evaluator {
         // Without delayed name removal the metric is no longer known here.
         annotations.informRepaired(repair, delaysNameRemoval ? metric : ByteString(), at: range)
     }
+}
+
+/// As `NumberText.general`, but a whole number keeps its `.0`.
+private func openMetricsText(_ value: Double) -> String {
+    let text = NumberText.general(value)
+    return text.contains { $0 == "." || $0 == "e" || $0 == "n" || $0 == "N" } ? text : text + ".0"
 }
 
 extension Annotations {

@@ -51,17 +51,17 @@ extension Evaluator {
     private func relabel(
         _ operand: NodeID, _ steps: Steps, _ destination: ByteString, _ sink: RowSink, _ value: (LabelSet) -> ByteString?
     ) throws(QueryError) {
-        var seen: Set<LabelSet> = []
+        // Series that never have a sample at the same step may end up as one.
+        let merged = MergedRows(steps: steps, bounds: bounds)
         try vector(operand, steps) { (name, row) throws(QueryError) in
-            if row.isEmpty { return }
             var name = name
             if let value = value(name.labels) {
                 name.labels = name.labels.setting([(destination, value)])
                 // A name that is set on purpose stays.
                 if destination == LabelNames.name { name.dropsName = false }
             }
-            guard seen.insert(name.labels).inserted else { throw .duplicateLabels }
-            try sink(name, row)
+            guard try merged.add(name, row) else { throw .duplicateLabels }
         }
+        try merged.table.forEach(sink)
     }
 }

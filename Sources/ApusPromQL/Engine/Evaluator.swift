@@ -127,11 +127,6 @@ final class MergedRows {
             try table.append(name, copying: row)
             return true
         }
-        let target = table.entries[index].row
-        for step in 0..<row.count where !row[step].isAbsent {
-            if !target[step].isAbsent { return false }
-            target[step] = row[step]
-        }
-        return true
+        return table.entries[index].row.absorb(row)
     }
 }

@@ -23,6 +23,8 @@ struct VectorJoin {
         var name: RowLabels
         var group: Int
         var row: Row
+        /// The steps at which there was a match, whatever came of it.
+        var matched: Row
     }
 
     func run(_ signatures: LabelIndex, _ sink: RowSink) throws(QueryError) {
@@ -39,37 +41,39 @@ struct VectorJoin {
 
         let arena = RowArena(width: steps.count)
         var outputs: [Output] = []
-        var byLabels: [LabelSet: [Int]] = [:]
+        var byLabels: [LabelSet: Int] = [:]
         // One-to-one: the steps at which a group has its one result.
         var taken: [Int: Row] = [:]
-        let fillOne = isSwapped ? matching.fillLeft : matching.fillRight
-        let fillMany = isSwapped ? matching.fillRight : matching.fillLeft
+        // As Prometheus has it, the fill of the left is that of the "many" side even under `group_right`.
+        let fillOne = matching.fillRight
+        let fillMany = matching.fillLeft
+        let scratch = arena.makeRow()
+        // The steps at which the two sides of `scratch` met: a comparison that drops a sample has still matched it.
+        let matched = isFilter ? arena.makeRow() : scratch
 
-        func emit(_ name: RowLabels, _ row: Row, group: Int) throws(QueryError) {
-            if row.isEmpty { return }
+        func emit(_ name: RowLabels, group: Int) throws(QueryError) {
+            if matched.isEmpty { return }
             if matching.cardinality == .oneToOne {
                 if let already = taken[group] {
-                    for step in 0..<row.count where !row[step].isAbsent {
-                        if !already[step].isAbsent { throw .manyToOne }
-                        already[step] = 1
-                    }
+                    guard already.absorb(matched) else { throw .manyToOne }
                 } else {
-                    taken[group] = arena.makeCopy(of: row)
+                    taken[group] = arena.makeCopy(of: matched)
                 }
             }
-            for index in byLabels[name.labels] ?? [] {
-                let target = outputs[index].row
-                var overlaps = false
-                for step in 0..<row.count where !row[step].isAbsent && !target[step].isAbsent { overlaps = true }
-                if overlaps { throw outputs[index].group == group ? .groupingNotUnique : .duplicateLabels }
-                for step in 0..<row.count where !row[step].isAbsent { target[step] = row[step] }
+            guard let index = byLabels[name.labels] else {
+                byLabels[name.labels] = outputs.count
+                let row = arena.makeCopy(of: scratch)
+                outputs.append(
+                    Output(name: name, group: group, row: row, matched: isFilter ? arena.makeCopy(of: matched) : row))
                 return
             }
-            byLabels[name.labels, default: []].append(outputs.count)
-            outputs.append(Output(name: name, group: group, row: arena.makeCopy(of: row)))
+            let output = outputs[index]
+            guard output.matched.absorb(matched) else {
+                throw output.group == group ? .groupingNotUnique : .duplicateLabels
+            }
+            if isFilter { _ = output.row.absorb(scratch) }
         }
 
-        let scratch = arena.makeRow()
         // For `fill`: the steps at which a group of the "one" side met a sample.
         var met: [Row?] = Array(repeating: nil, count: members.count)
         for entry in many.entries {
@@ -93,16 +97,14 @@ struct VectorJoin {
                     let row = one.entries[member].row
                     for step in 0..<row.count where !row[step].isAbsent { scratch[step] = Absent.value }
                 }
-                combine(
-                    scratch, binary.op, with: ScalarColumn.constant(fillOne), isSwapped: isSwapped,
-                    returnsBool: binary.returnsBool)
-                try emit(resultName(entry.name, nil), scratch, group: group)
+                join(scratch, ScalarColumn.constant(fillOne), matched)
+                try emit(resultName(entry.name, nil), group: group)
             }
             for member in members[group] {
                 let other = one.entries[member]
                 scratch.copy(from: entry.row)
-                join(scratch, other.row)
-                try emit(resultName(entry.name, other.name), scratch, group: group)
+                join(scratch, other.row, matched)
+                try emit(resultName(entry.name, other.name), group: group)
             }
         }
         if let fillMany {
@@ -114,23 +116,29 @@ struct VectorJoin {
                     if let seen = met[group] {
                         for step in 0..<seen.count where !seen[step].isAbsent { scratch[step] = Absent.value }
                     }
-                    join(scratch, other.row)
+                    join(scratch, other.row, matched)
                     let labels = RowLabels(labels: matchLabels(other.name.labels), dropsName: other.name.dropsName)
-                    try emit(resultName(labels, other.name), scratch, group: group)
+                    try emit(resultName(labels, other.name), group: group)
                 }
             }
         }
         for output in outputs { try sink(output.name, output.row) }
     }
 
+    private var isFilter: Bool { binary.op.isComparison && !binary.returnsBool }
+
     /// `target op other`, with `target` from the "many" side. What a comparison keeps is the left operand's value.
-    private func join(_ target: Row, _ other: Row) {
-        let isFilter = binary.op.isComparison && !binary.returnsBool
-        guard isFilter, isSwapped else {
-            return combine(target, binary.op, with: other, isSwapped: isSwapped, returnsBool: binary.returnsBool)
+    ///
+    /// - Parameter matched: for a filter, becomes the steps at which both sides have a sample.
+    private func join(_ target: Row, _ other: some StepValues, _ matched: Row) {
+        if isFilter {
+            for step in 0..<target.count {
+                matched[step] = target[step].isAbsent || other.value(step).isAbsent ? Absent.value : 1
+            }
         }
-        combine(target, binary.op, with: other, isSwapped: true, returnsBool: false)
-        for step in 0..<target.count where !target[step].isAbsent { target[step] = other[step] }
+        combine(target, binary.op, with: other, isSwapped: isSwapped, returnsBool: binary.returnsBool)
+        guard isFilter, isSwapped else { return }
+        for step in 0..<target.count where !target[step].isAbsent { target[step] = other.value(step) }
     }
 
     private func matchLabels(_ labels: LabelSet) -> LabelSet {
@@ -178,11 +186,11 @@ struct VectorJoin {
         }
     }
 
-    private func duplicateError(_ labels: LabelSet, _ earlier: LabelSet) -> QueryError {
+    private func duplicateError(_ a: LabelSet, _ b: LabelSet) -> QueryError {
         .execution(
-            "found duplicate series for the match group \(matchLabels(labels).quotedDescription) on the "
-                + "\(isSwapped ? "left" : "right") hand-side of the operation: [\(labels.quotedDescription), "
-                + "\(earlier.quotedDescription)];many-to-many matching not allowed: matching labels must be unique on one side")
+            "found duplicate series for the match group \(matchLabels(a).quotedDescription) on the "
+                + "\(isSwapped ? "left" : "right") hand-side of the operation: [\(min(a, b).quotedDescription), "
+                + "\(max(a, b).quotedDescription)];many-to-many matching not allowed: matching labels must be unique on one side")
     }
 }
 

@@ -65,6 +65,8 @@ func bucketFraction(lower: Double, upper: Double, _ buckets: inout [Bucket]) -> 
         // The lowest bucket starts at 0 when it holds only positive values, else it has no start.
         let start = index > 0 ? buckets[index - 1].upperBound : (bucket.upperBound > 0 ? 0 : -.infinity)
         func interpolated(_ value: Double) -> Double {
+            // Nothing can be said of where in a bucket without start its observations lie: they count as below.
+            if start == -.infinity { return bucket.count }
             let width = bucket.upperBound - start
             return rank + (bucket.count - rank) * (value - start) / width
         }

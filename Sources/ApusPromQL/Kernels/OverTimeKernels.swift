@@ -88,10 +88,11 @@ struct QuantileKernel: WindowKernel {
     }
 }
 
-/// `mad_over_time`: the median of the distances from the median.
+/// `mad_over_time`: the median of the distances from the median. NaN where any sample is.
 struct MedianDeviationKernel: WindowKernel {
     func value(_ window: Window) -> Double {
         var values = window.range.map { window.samples.value($0) }
+        if values.contains(where: \.isNaN) { return .nan }
         let median = quantile(0.5, of: &values)
         for index in values.indices { values[index] = (values[index] - median).magnitude }
         return quantile(0.5, of: &values)

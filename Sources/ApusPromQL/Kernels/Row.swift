@@ -64,6 +64,14 @@ extension Double {
         return result
     }
 
+    /// Takes the samples of `other`, which has them at other steps.
+    /// - Returns: false, having taken nothing, when both have a sample at one step.
+    func absorb(_ other: Row) -> Bool {
+        for step in 0..<count where !self[step].isAbsent && !other[step].isAbsent { return false }
+        for step in 0..<count where !other[step].isAbsent { self[step] = other[step] }
+        return true
+    }
+
     /// Replaces each sample by `transform` of it; what is absent stays so.
     @inline(__always) func map<E: Error>(_ transform: (Double) throws(E) -> Double) throws(E) {
         for index in 0..<count {
