@@ -25,6 +25,8 @@ extension Route {
         Route(.get, path: "/api/v1/status/config", .quick { (api, request) in api.configuration(request) }),
         Route(.get, path: "/api/v1/status/flags", .quick { (api, request) in api.flags(request) }),
         Route(.get, path: "/api/v1/status/runtimeinfo", .quick { (api, request) in api.runtimeInfo(request) }),
+        Route(.get, path: "/api/v1/status/walreplay", .quick { (api, request) in api.walReplay(request) }),
+        Route(.get, path: "/api/v1/notifications", .quick { (api, request) in api.notifications(request) }),
         Route(.get, path: "/api/v1/status/tsdb", .storage { (api, request) throws(APIError) in try api.tsdbStatus(request) }),
     ]
 

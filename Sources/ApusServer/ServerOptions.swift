@@ -80,8 +80,6 @@ public struct ServerOptions: Sendable {
     public var isLifecycleEnabled = false
     /// How far back a federated sample may lie.
     public var lookbackDeltaMs: Int64 = 300_000
-    /// What `/format_query` and `/query_exemplars` accept; the engine has its own copy.
-    public var parser = ParserOptions()
     /// As `/status/flags` shows them.
     public var flags: [String: String] = [:]
     /// As `/status/runtimeinfo` shows it.

@@ -20,6 +20,6 @@ struct Apus: AsyncParsableCommand {
                   Run scripts that load series, evaluate expressions and compare the results.
             """,
         version: Version.text,
-        subcommands: [Serve.self, Check.self],
+        subcommands: [Serve.self, Check.self, Test.self],
         defaultSubcommand: Serve.self)
 }

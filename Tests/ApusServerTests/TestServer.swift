@@ -35,7 +35,7 @@ struct TestServer {
 
     init(
         nowMs: Int64 = endMs, engine engineOptions: EngineOptions = EngineOptions(), change: (inout ServerOptions) -> Void = { _ in },
-        lifecycle: Lifecycle? = nil, storage: (any Queryable)? = nil
+        lifecycle: Lifecycle? = nil
     ) throws {
         let time = FixedTime(ms: nowMs)
         head = Head(options: HeadOptions(), time: time)
@@ -46,7 +46,7 @@ struct TestServer {
         change(&options)
         web = try WebServer(
             components: ServerComponents(
-                storage: storage ?? head, engine: QueryEngine(options: engineOptions, time: time), head: head,
+                storage: head, engine: QueryEngine(options: engineOptions, time: time), head: head,
                 scrape: ScrapeManager(store: head, time: time), metrics: metrics, configuration: configuration,
                 lifecycle: lifecycle ?? Lifecycle(startedMs: nowMs, isReady: { true }, reload: { nil }, quit: {}), time: time),
             options: options)

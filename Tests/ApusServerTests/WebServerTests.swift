@@ -13,7 +13,7 @@ import Testing
         for route in Route.all where route.isAPI {
             let path = route.path.replacing(":name", with: "job")
             let preflight = await server.web.respond(to: ServerRequest(method: .options, target: path, headers: [.origin: "http://x"]))
-            #expect(preflight.status == .noContent && preflight.headers[.accessControlAllowOrigin] == "*", "\(path)")
+            #expect(preflight.status == .noContent && preflight.headers[.accessControlAllowOrigin] == "http://x", "\(path)")
             let refused = await server.web.respond(to: ServerRequest(method: .delete, target: path))
             #expect(refused.status == .methodNotAllowed, "\(path)")
             #expect(refused.headers[.allow] == (route.methods.contains(.post) ? "GET, OPTIONS, POST" : "GET, OPTIONS"), "\(path)")
@@ -28,7 +28,7 @@ import Testing
 
     @Test(
         "origins are allowed by pattern",
-        arguments: [(nil, "http://a.example", "*"), ("http://a\\..*", "http://a.example", "http://a.example"), ("http://a", "http://a.example", nil)]
+        arguments: [(nil, "http://a.example", "http://a.example"), ("http://a\\..*", "http://a.example", "http://a.example"), ("http://a", "http://a.example", nil)]
             as [(String?, String, String?)])
     func crossOrigin(pattern: String?, origin: String, allowed: String?) async throws {
         let regex = try pattern.map { try AnchoredRegex(ByteString($0)) }

@@ -99,7 +99,12 @@ struct Parser {
     // MARK: Expressions
 
     mutating func parseQuery() throws(ParseError) -> NodeID {
-        if current.kind == .endOfInput { throw lines.error("no expression found in input", 0..<0) }
+        if current.kind == .endOfInput {
+            let reason = "no expression found in input"
+            // Nothing at all has no position; a comment alone has.
+            if query.isEmpty { throw ParseError(message: "unknown position: parse error: \(reason)", range: 0..<0) }
+            throw lines.error(reason, 0..<0)
+        }
         let root = try parseExpression()
         guard current.kind == .endOfInput else { throw unexpected() }
         return root

@@ -59,7 +59,7 @@ extension API {
         let endMs = try request.time("end", default: TimeLimits.maximumMs)
         guard endMs >= startMs else { throw APIError(.badData, "end timestamp must not be before start timestamp") }
         let expression: Expression
-        do { expression = try parseExpression(request.form["query"], options: self.options.parser) } catch {
+        do { expression = try parseExpression(request.form["query"], options: components.engine.parserOptions) } catch {
             throw APIError(.badData, error.message)
         }
         let hasSelectors = expression.nodes.contains { node in
@@ -69,7 +69,7 @@ extension API {
     }
 
     private func parsed(_ request: ServerRequest) throws(APIError) -> Expression {
-        do { return try parseExpression(request.form["query"], options: self.options.parser) } catch {
+        do { return try parseExpression(request.form["query"], options: components.engine.parserOptions) } catch {
             throw .invalidParameter("query", error.message)
         }
     }

@@ -28,6 +28,11 @@ extension API {
                 throw .invalidParameter("group_limit", "group_limit needs to be a valid number: \(error.message)")
             }
             guard limit > 0 else { throw .invalidParameter("group_limit", "group_limit needs to be greater than 0") }
+            let token = request.form["group_next_token"]
+            // A token names the group to go on with, and there is none.
+            guard token.isEmpty else {
+                throw .invalidParameter("group_next_token", "invalid group_next_token '\(token)'. were rule groups changed?")
+            }
         }
         _ = try request.matcherSets()
         return APIAnswer { json in

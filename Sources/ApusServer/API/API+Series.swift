@@ -36,7 +36,8 @@ extension API {
         let limit = try request.limit()
         let startMs = try request.time("start", default: TimeLimits.minimumMs)
         let endMs = try request.time("end", default: TimeLimits.maximumMs)
-        let sets = try request.matcherSets()
+        let sets: [[Matcher]]
+        do { sets = try request.matcherSets() } catch { throw .invalidParameter("match[]", error.message) }
         var hints = SelectHints(startMs: startMs, endMs: endMs)
         hints.function = "series"
         hints.limit = limit == 0 ? 0 : limit + 1

@@ -72,6 +72,23 @@ extension API {
         }
     }
 
+    /// `/status/walreplay`: nothing is replayed, as samples are only in memory.
+    func walReplay(_ request: ServerRequest) -> APIAnswer {
+        APIAnswer { json in
+            json.object { json in
+                for name in ["min", "max", "current"] {
+                    json.key(name)
+                    json.integer(0)
+                }
+                json.key("state")
+                json.string("done")
+            }
+        }
+    }
+
+    /// `/notifications`: there are none.
+    func notifications(_ request: ServerRequest) -> APIAnswer { APIAnswer { $0.array { _ in } } }
+
     /// `/status/tsdb`: how many series there are, and which names and values have the most.
     func tsdbStatus(_ request: ServerRequest) throws(APIError) -> APIAnswer {
         let text = request.form["limit"]

@@ -14,7 +14,8 @@ extension API {
         func isWanted(_ name: String) -> Bool { pool.isEmpty || pool == ByteString(name) }
         let active = showsActive ? snapshot.active.filter { isWanted($0.scrapePool) } : []
         let dropped = showsDropped ? snapshot.dropped.filter { isWanted($0.scrapePool) } : []
-        let counts = showsDropped ? snapshot.droppedCounts.filter { isWanted($0.key) }.sorted { $0.key < $1.key } : nil
+        // Of all pools, whichever was asked for.
+        let counts = showsDropped ? snapshot.droppedCounts.sorted { $0.key < $1.key } : nil
         var answer = APIAnswer { json in
             json.object { json in
                 json.key("activeTargets")

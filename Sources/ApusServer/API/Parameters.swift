@@ -86,7 +86,7 @@ extension ServerRequest {
         var sets: [[Matcher]] = []
         for text in form.all("match[]") { sets.append(try parseMatchers(text)) }
         for matchers in sets where matchers.allSatisfy(\.matchesEmpty) {
-            throw .invalidParameter("match[]", "match[] must contain at least one non-empty matcher")
+            throw APIError(.badData, "match[] must contain at least one non-empty matcher")
         }
         return sets
     }

@@ -16,10 +16,6 @@ struct CrossOrigin: Sendable {
         response.headers[.accessControlAllowHeaders] = "Accept, Authorization, Content-Type, Origin"
         response.headers[.accessControlAllowMethods] = "GET, POST, OPTIONS"
         response.headers[.accessControlExposeHeaders] = "Date"
-        if let pattern {
-            if pattern.matches(Array(origin.utf8).span) { response.headers[.accessControlAllowOrigin] = origin }
-        } else {
-            response.headers[.accessControlAllowOrigin] = "*"
-        }
+        if pattern?.matches(Array(origin.utf8).span) ?? true { response.headers[.accessControlAllowOrigin] = origin }
     }
 }

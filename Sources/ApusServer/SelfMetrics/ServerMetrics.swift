@@ -12,6 +12,7 @@ func registerServerMetrics(_ components: ServerComponents, _ options: ServerOpti
             "version": build.version, "revision": build.revision, "branch": build.branch, "goversion": build.languageVersion,
             "goos": BuildInfo.operatingSystem, "goarch": BuildInfo.architecture, "tags": "",
         ])
+    registry.registerProcessMetrics()
     let lifecycle = components.lifecycle
     try registry.gauge("prometheus_ready", help: "Whether Prometheus startup was fully completed and the server is ready for normal operation.") {
         lifecycle.isReady() ? 1 : 0

@@ -12,7 +12,7 @@ struct Pages: Sendable {
     /// `/metrics`: the server's own.
     func metrics(_ request: ServerRequest) -> ServerResponse {
         ServerResponse(
-            status: .ok, headers: [.contentType: components.metrics.contentType], body: components.metrics.renderText())
+            status: .ok, headers: [.contentType: Self.textFormat], body: components.metrics.renderText())
     }
 
     /// `/version`.

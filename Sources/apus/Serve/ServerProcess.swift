@@ -71,7 +71,6 @@ struct ServerProcess {
         options.readTimeoutMs = flags.web.readTimeout.ms
         options.isLifecycleEnabled = flags.web.isLifecycleEnabled
         options.lookbackDeltaMs = flags.query.lookbackDelta.ms
-        options.parser = features.parser
         options.flags = flags.shownFlags
         options.storageRetention = flags.storage.retention.description
         if flags.web.corsOrigin != ".*" {

@@ -30,8 +30,8 @@ import Testing
                 #"{"resultType":"vector","result":[{"metric":{"__name__":"requests_total","code":"200"},"value":[1000000,"0"]},{"metric":{"__name__":"requests_total","code":"500"},"value":[1000000,"3"]}]}"#
             ),
             (
-                "query_range?query=sum(rate(requests_total%5B1m%5D))&start=1000240&end=1000300&step=30",
-                #"{"resultType":"matrix","result":[{"metric":{},"values":[[1000240,"1"],[1000270,"1"],[1000300,"1"]]}]}"#
+                "query_range?query=sum(requests_total)&start=1000240&end=1000300&step=30",
+                #"{"resultType":"matrix","result":[{"metric":{},"values":[[1000240,"240"],[1000270,"270"],[1000300,"300"]]}]}"#
             ),
             (
                 "query_range?query=1&start=1000000.5&end=1000001.75&step=0.5",
