@@ -200,6 +200,9 @@ public final class ScrapeManager: Sendable {
                     one.metadataEntries += $0.count
                     one.metadataBytes += $0.sizeBytes
                 }
+                let size = loop.cache.size.withLock { $0 }
+                one.cachedLines += size.lines
+                one.cacheBytes += size.bytes
             }
             statistics.exceededTargetLimit += one.exceededTargetLimit
             statistics.pools.append(one)

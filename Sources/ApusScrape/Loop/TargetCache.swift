@@ -10,6 +10,13 @@ final class TargetCache: Sendable {
     private let content: Content
     private let gate = Locked(())
     let metadata = Locked(MetadataCache())
+    /// As of the last page, so that asking does not wait for one.
+    let size = Locked(Size())
+
+    struct Size: Sendable {
+        var lines = 0
+        var bytes = 0
+    }
 
     init(rules: SampleRules) {
         self.rules = rules
@@ -18,7 +25,13 @@ final class TargetCache: Sendable {
 
     /// Hands out the content to one thread at a time, for as long as a page takes. Nobody waits in the usual case: a loop
     /// is in one worker's hands at a time, and only the loop that follows it after a reload may come too early.
-    func exclusively(_ body: (Content) -> Void) { gate.withLock { _ in body(content) } }
+    func exclusively(_ body: (Content) -> Void) {
+        gate.withLock { _ in
+            body(content)
+            let now = Size(lines: content.scanner.lineCount, bytes: content.scanner.sizeBytes)
+            size.withLock { $0 = now }
+        }
+    }
 
     final class Content: @unchecked Sendable {
         // `@unchecked`: touched by `exclusively` alone, which holds the gate.
