@@ -54,7 +54,9 @@ func shortestDecimal(_ magnitude: Double) -> ShortestDecimal {
         let tens = units / 10
         let belowIsInside = lower <= 40 &* tens
         let aboveIsInside = 40 &* tens &+ 40 <= upper
-        if belowIsInside != aboveIsInside { return ShortestDecimal(digits: tens &+ (aboveIsInside ? 1 : 0), exponent: power &+ 1) }
+        if belowIsInside != aboveIsInside {
+            return ShortestDecimal(digits: tens &+ (aboveIsInside ? 1 : 0), exponent: power &+ 1)
+        }
     }
     let belowIsInside = lower <= 4 &* units
     let aboveIsInside = 4 &* units &+ 4 <= upper

@@ -29,7 +29,8 @@ public enum MetricError: Error, Equatable, Sendable, CustomStringConvertible {
             "metric \(name) was declared before with another \(difference): declare it once and keep the handle, or declare it the same way"
         case .nameTaken(let name, let owner): "metric \(name) would write the same series as \(owner): rename one of them"
         case .invalidBuckets(let metric): "the buckets of \(metric) must be 1 to 512 finite numbers in increasing order"
-        case .invalidQuantiles(let metric): "the quantiles of \(metric) must lie in 0...1, their errors in 0..<1 and its window above 0"
+        case .invalidQuantiles(let metric):
+            "the quantiles of \(metric) must lie in 0...1, their errors in 0..<1 and its window above 0"
         }
     }
 }

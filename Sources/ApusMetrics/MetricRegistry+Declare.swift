@@ -5,7 +5,9 @@ extension MetricRegistry {
     // MARK: Counters
 
     /// A counter. By custom its name ends in `_total`.
-    public func counter(_ name: String, help: String, constantLabels: KeyValuePairs<String, String> = [:]) throws(MetricError) -> Counter {
+    public func counter(_ name: String, help: String, constantLabels: KeyValuePairs<String, String> = [:]) throws(MetricError)
+        -> Counter
+    {
         try family(name, help, .counter, constantLabels, .single, nil, Counter.init)()
     }
 
@@ -26,7 +28,9 @@ extension MetricRegistry {
 
     // MARK: Gauges
 
-    public func gauge(_ name: String, help: String, constantLabels: KeyValuePairs<String, String> = [:]) throws(MetricError) -> Gauge {
+    public func gauge(_ name: String, help: String, constantLabels: KeyValuePairs<String, String> = [:]) throws(MetricError)
+        -> Gauge
+    {
         try family(name, help, .gauge, constantLabels, .single, nil, Gauge.init)()
     }
 
@@ -57,7 +61,9 @@ extension MetricRegistry {
         _ name: String, help: String, buckets: Buckets = .requestSeconds, constantLabels: KeyValuePairs<String, String> = [:]
     ) throws(MetricError) -> Histogram {
         let text = HistogramText(buckets)
-        return try family(name, help, .histogram, constantLabels, .histogram(buckets), nil) { Histogram(series: $0, faults: $1, text: text) }()
+        return try family(name, help, .histogram, constantLabels, .histogram(buckets), nil) {
+            Histogram(series: $0, faults: $1, text: text)
+        }()
     }
 
     /// A histogram with labels. Each series is as many as it has buckets, and three.
@@ -67,7 +73,8 @@ extension MetricRegistry {
     ) throws(MetricError) -> HistogramFamily<repeat each Value> {
         let text = HistogramText(buckets)
         return try family(
-            name, help, .histogram, constantLabels, .histogram(buckets), seriesLimit, { Histogram(series: $0, faults: $1, text: text) },
+            name, help, .histogram, constantLabels, .histogram(buckets), seriesLimit,
+            { Histogram(series: $0, faults: $1, text: text) },
             repeat each labels)
     }
 
@@ -75,7 +82,8 @@ extension MetricRegistry {
 
     /// A summary: the given quantiles of the last `windowMs` milliseconds.
     public func summary(
-        _ name: String, help: String, quantiles: [Quantile], windowMs: Int64 = 600_000, constantLabels: KeyValuePairs<String, String> = [:]
+        _ name: String, help: String, quantiles: [Quantile], windowMs: Int64 = 600_000,
+        constantLabels: KeyValuePairs<String, String> = [:]
     ) throws(MetricError) -> Summary {
         let shape = FamilyDescriptor.Shape.summary(quantiles, windowMs: windowMs)
         return try family(name, help, .summary, constantLabels, shape, nil, summaryMaker(quantiles, windowMs))()
@@ -83,11 +91,13 @@ extension MetricRegistry {
 
     /// A summary with labels.
     public func summary<each Value: LabelValue>(
-        _ name: String, help: String, quantiles: [Quantile], windowMs: Int64 = 600_000, constantLabels: KeyValuePairs<String, String> = [:],
+        _ name: String, help: String, quantiles: [Quantile], windowMs: Int64 = 600_000,
+        constantLabels: KeyValuePairs<String, String> = [:],
         seriesLimit: Int? = nil, labels: repeat LabelKey<each Value>
     ) throws(MetricError) -> SummaryFamily<repeat each Value> {
         let shape = FamilyDescriptor.Shape.summary(quantiles, windowMs: windowMs)
-        return try family(name, help, .summary, constantLabels, shape, seriesLimit, summaryMaker(quantiles, windowMs), repeat each labels)
+        return try family(
+            name, help, .summary, constantLabels, shape, seriesLimit, summaryMaker(quantiles, windowMs), repeat each labels)
     }
 
     // MARK: -
@@ -98,7 +108,8 @@ extension MetricRegistry {
     }
 
     private func family<Metric: Instrument, each Value: LabelValue>(
-        _ name: String, _ help: String, _ type: MetricType, _ constantLabels: KeyValuePairs<String, String>, _ shape: FamilyDescriptor.Shape,
+        _ name: String, _ help: String, _ type: MetricType, _ constantLabels: KeyValuePairs<String, String>,
+        _ shape: FamilyDescriptor.Shape,
         _ limit: Int?, _ make: @escaping @Sendable (SeriesText, UpdateFaults) -> Metric, _ labels: repeat LabelKey<each Value>
     ) throws(MetricError) -> MetricFamily<Metric, repeat each Value> {
         var labelNames: [String] = []
@@ -106,7 +117,8 @@ extension MetricRegistry {
         for label in repeat each labels { labelNames.append(label.name) }
         for type in repeat (each Value).self { labelTypes.append(ObjectIdentifier(type)) }
         let descriptor = try describe(
-            name, help: help, type: type, labelNames: labelNames, labelTypes: labelTypes, constantLabels: constantLabels, shape: shape)
+            name, help: help, type: type, labelNames: labelNames, labelTypes: labelTypes, constantLabels: constantLabels,
+            shape: shape)
         let faults = faults
         let core = try declare(descriptor, as: FamilyCore.self) { descriptor in
             FamilyCore(descriptor, limit: max(1, limit ?? seriesLimit), faults: faults) { make($0, faults) }
@@ -115,7 +127,8 @@ extension MetricRegistry {
     }
 
     private func callback(
-        _ name: String, _ help: String, _ type: MetricType, _ constantLabels: KeyValuePairs<String, String>, _ read: @escaping @Sendable () -> Double
+        _ name: String, _ help: String, _ type: MetricType, _ constantLabels: KeyValuePairs<String, String>,
+        _ read: @escaping @Sendable () -> Double
     ) throws(MetricError) {
         let descriptor = try describe(name, help: help, type: type, constantLabels: constantLabels)
         // A second source for one series would silently win or lose: not the same declaration, even if it looks the same.

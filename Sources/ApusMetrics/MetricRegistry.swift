@@ -114,7 +114,9 @@ public final class MetricRegistry: Sendable {
                 if let difference = descriptor.difference(from: existing.descriptor) {
                     return .failure(.declaredDifferently(name, difference: difference))
                 }
-                guard let same = existing as? Family else { return .failure(.declaredDifferently(name, difference: "source of values")) }
+                guard let same = existing as? Family else {
+                    return .failure(.declaredDifferently(name, difference: "source of values"))
+                }
                 return .success(same)
             }
             for seriesName in descriptor.seriesNames {
@@ -154,7 +156,8 @@ public final class MetricRegistry: Sendable {
             constant.appendLabelPair(name: ByteString(key), value: ByteString(value))
         }
         return FamilyDescriptor(
-            name: metricName, help: ByteString(help), type: type, labelNames: labelNames.map { ByteString($0) }, labelTypes: labelTypes,
+            name: metricName, help: ByteString(help), type: type, labelNames: labelNames.map { ByteString($0) },
+            labelTypes: labelTypes,
             constantLabels: constant, shape: shape)
     }
 

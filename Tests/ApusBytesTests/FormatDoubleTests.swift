@@ -46,7 +46,8 @@ private func describedDigits(_ magnitude: Double) -> (digits: [UInt8], exponent:
 
     // `general` and `json` as Go 1.23 prints them with 'g' and by the rule of Prometheus's API.
     static let cases: [Case] = [
-        Case(0, "0"), Case(-0.0, "-0"), Case(1, "1"), Case(-1, "-1"), Case(10, "10"), Case(0.1, "0.1"), Case(0.5, "0.5"), Case(-2.5, "-2.5"),
+        Case(0, "0"), Case(-0.0, "-0"), Case(1, "1"), Case(-1, "-1"), Case(10, "10"), Case(0.1, "0.1"), Case(0.5, "0.5"),
+        Case(-2.5, "-2.5"),
         Case(12.34, "12.34"), Case(0.001, "0.001"), Case(1.005, "1.005"), Case(100_000, "100000"), Case(123_456, "123456"),
         Case(999_999.999, "999999.999"), Case(1_000_000, "1e+06", json: "1000000", plain: "1000000"),
         Case(1_234_567, "1.234567e+06", json: "1234567", plain: "1234567"),
@@ -55,13 +56,15 @@ private func describedDigits(_ magnitude: Double) -> (digits: [UInt8], exponent:
         Case(9_007_199_254_740_991, "9.007199254740991e+15", json: "9007199254740991", plain: "9007199254740991"),
         Case(9_007_199_254_740_992, "9.007199254740992e+15", json: "9007199254740992", plain: "9007199254740992"),
         Case(1e20, "1e+20", json: "100000000000000000000", plain: "100000000000000000000"),
-        Case(123_456_789_012_345_683_968, "1.2345678901234568e+20", json: "123456789012345680000", plain: "123456789012345680000"),
+        Case(
+            123_456_789_012_345_683_968, "1.2345678901234568e+20", json: "123456789012345680000", plain: "123456789012345680000"),
         Case(1e21, "1e+21"), Case(1.5e21, "1.5e+21"), Case(1e22, "1e+22"), Case(1e23, "1e+23"), Case(1e100, "1e+100"),
         Case(0.0001, "0.0001"), Case(0.000125, "0.000125"), Case(0.00001, "1e-05", json: "0.00001"),
         Case(0.000012345, "1.2345e-05", json: "0.000012345"), Case(0.000001, "1e-06", json: "0.000001"),
         Case(0.00000123, "1.23e-06", json: "0.00000123"),
         Case(0.000001234567890123456, "1.234567890123456e-06", json: "0.000001234567890123456"),
-        Case(0.0000009, "9e-07"), Case(1e-7, "1e-07"), Case(.leastNonzeroMagnitude, "5e-324"), Case(-.leastNonzeroMagnitude, "-5e-324"),
+        Case(0.0000009, "9e-07"), Case(1e-7, "1e-07"), Case(.leastNonzeroMagnitude, "5e-324"),
+        Case(-.leastNonzeroMagnitude, "-5e-324"),
         Case(.greatestFiniteMagnitude, "1.7976931348623157e+308"), Case(.leastNormalMagnitude, "2.2250738585072014e-308"),
         Case(1.0 / 3, "0.3333333333333333"), Case(.pi, "3.141592653589793"), Case(0.1 + 0.2, "0.30000000000000004"),
         Case(2e-44, "2e-44"), Case(9.5367431640625e-07, "9.5367431640625e-07"), Case(.nan, "NaN"), Case(-.nan, "NaN"),
@@ -82,13 +85,17 @@ private func describedDigits(_ magnitude: Double) -> (digits: [UInt8], exponent:
         #expect(text(-.leastNonzeroMagnitude, .fixed) == "-0." + String(repeating: "0", count: 323) + "5")
         #expect(text(-2.2250738585072014e-308, .fixed) == "-0." + String(repeating: "0", count: 307) + "22250738585072014")
         #expect(text(.greatestFiniteMagnitude, .fixed) == "17976931348623157" + String(repeating: "0", count: 292))
-        for value in [-2.2250738585072014e-308, -4.4501477170144023e-308, -.leastNonzeroMagnitude, -Double.greatestFiniteMagnitude] {
+        for value in [
+            -2.2250738585072014e-308, -4.4501477170144023e-308, -.leastNonzeroMagnitude, -Double.greatestFiniteMagnitude,
+        ] {
             #expect(text(value, .fixed).utf8.count <= maxFixedDoubleBytes)
             #expect(Double(text(value, .fixed)) == value)
         }
     }
 
-    @Test("the digits are the shortest, as Swift's own printer finds them, for random bit patterns", arguments: 0..<8 as Range<UInt64>)
+    @Test(
+        "the digits are the shortest, as Swift's own printer finds them, for random bit patterns",
+        arguments: 0..<8 as Range<UInt64>)
     func randomBitPatterns(seed: UInt64) {
         var random = SplitMix(state: seed)
         var failures = 0
@@ -174,7 +181,8 @@ private func describedDigits(_ magnitude: Double) -> (digits: [UInt8], exponent:
     @Test(
         "times keep three decimals or none",
         arguments: [
-            (1_700_000_000_123, "1700000000.123"), (1_700_000_000_000, "1700000000"), (1_700_000_000_120, "1700000000.120"), (1, "0.001"),
+            (1_700_000_000_123, "1700000000.123"), (1_700_000_000_000, "1700000000"), (1_700_000_000_120, "1700000000.120"),
+            (1, "0.001"),
             (0, "0"), (-1, "-0.001"), (-1500, "-1.500"), (Int64.min, "-9223372036854775.808"), (.max, "9223372036854775.807"),
         ] as [(Int64, String)])
     func times(milliseconds: Int64, expected: String) {

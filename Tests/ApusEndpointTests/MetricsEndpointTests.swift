@@ -33,7 +33,8 @@ import Testing
     @Test("HEAD gives the headers of GET and no body")
     func head() async throws {
         let endpoint = try await start()
-        let answer = try await RawClient.send("HEAD /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", port: endpoint.port)
+        let answer = try await RawClient.send(
+            "HEAD /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", port: endpoint.port)
         #expect(answer.status == 200)
         #expect(answer.headers["content-length"] == String(Self.page.utf8.count))
         #expect(answer.bytes.isEmpty)
@@ -52,7 +53,10 @@ import Testing
 
     @Test(
         "Accept-Encoding is read as it is meant",
-        arguments: [("gzip", true), ("deflate, GZIP", true), ("*", true), ("identity", false), ("gzip;q=0", false), ("gzip; q=0.5", true), ("*;q=0", false), ("", false)])
+        arguments: [
+            ("gzip", true), ("deflate, GZIP", true), ("*", true), ("identity", false), ("gzip;q=0", false), ("gzip; q=0.5", true),
+            ("*;q=0", false), ("", false),
+        ])
     func acceptEncoding(value: String, expected: Bool) { #expect(acceptsGzip(["Accept-Encoding": value]) == expected) }
 
     @Test("other paths, other methods and health")
@@ -61,7 +65,8 @@ import Testing
         let missing = try await RawClient.get("/other", port: endpoint.port)
         #expect(missing.status == 404)
         #expect(missing.body.contains("/metrics"))
-        let posted = try await RawClient.send("POST /metrics HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", port: endpoint.port)
+        let posted = try await RawClient.send(
+            "POST /metrics HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", port: endpoint.port)
         #expect(posted.status == 405)
         #expect(posted.headers["allow"] == "GET, HEAD")
         #expect(try await RawClient.get("/-/healthy", port: endpoint.port).body == "Healthy.\n")

@@ -54,7 +54,9 @@ enum RawClient {
     static func write(_ text: String, to descriptor: Int32) throws {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = unsafe rest.withUnsafeBytes {
+                unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { return }
             rest = rest.dropFirst(count)
         }
@@ -72,7 +74,9 @@ enum RawClient {
 
     static func parse(_ bytes: [UInt8]) throws -> Answer {
         let blank = Array("\r\n\r\n".utf8)
-        guard let end = bytes.indices.first(where: { bytes[$0...].starts(with: blank) }) else { throw Failure(message: "no header in \(bytes.count) bytes") }
+        guard let end = bytes.indices.first(where: { bytes[$0...].starts(with: blank) }) else {
+            throw Failure(message: "no header in \(bytes.count) bytes")
+        }
         let lines = String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n")
         guard let first = lines.first, let status = first.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else {
             throw Failure(message: "no status line")

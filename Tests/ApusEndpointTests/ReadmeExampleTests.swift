@@ -10,7 +10,8 @@ import Testing
 
         let registry = MetricRegistry()
         let requests = try registry.counter(
-            "http_requests_total", help: "Requests answered.", labels: .label("method", as: Method.self), .label("status", as: Int.self))
+            "http_requests_total", help: "Requests answered.", labels: .label("method", as: Method.self),
+            .label("status", as: Int.self))
         requests(.get, 200).increment()
 
         let endpoint = try await MetricsEndpoint.start(registry, port: 0)

@@ -65,13 +65,16 @@ import Testing
         let page = registry.page
         for (name, type) in [
             ("process_cpu_seconds_total", "counter"), ("process_open_fds", "gauge"), ("process_max_fds", "gauge"),
-            ("process_virtual_memory_bytes", "gauge"), ("process_virtual_memory_max_bytes", "gauge"), ("process_resident_memory_bytes", "gauge"),
+            ("process_virtual_memory_bytes", "gauge"), ("process_virtual_memory_max_bytes", "gauge"),
+            ("process_resident_memory_bytes", "gauge"),
             ("process_start_time_seconds", "gauge"), ("process_network_receive_bytes_total", "counter"),
             ("process_network_transmit_bytes_total", "counter"), ("process_threads", "gauge"),
         ] {
             #expect(page.contains("# TYPE \(name) \(type)\n\(name) "))
         }
-        let start = registry.samples.first { $0.hasPrefix("process_start_time_seconds ") }?.split(separator: " ").last.flatMap { Double($0) }
+        let start = registry.samples.first { $0.hasPrefix("process_start_time_seconds ") }?.split(separator: " ").last.flatMap {
+            Double($0)
+        }
         #expect(try #require(start) > 1_600_000_000)
     }
 
@@ -86,7 +89,10 @@ import Testing
         #expect(parsed?.residentPages == 500)
         #expect(ProcessStat("7 (a) S 1") == nil)
         #expect(ProcessStat("") == nil)
-        #expect(ProcessCollector().limit("Max address space", in: "Max address space         unlimited            unlimited            bytes") == -1)
+        #expect(
+            ProcessCollector().limit(
+                "Max address space", in: "Max address space         unlimited            unlimited            bytes")
+                == Double(UInt64.max))
         #expect(ProcessCollector().networkBytes("IpExt: InOctets OutOctets\nIpExt: 12 34\n")?.sent == 34)
         #expect(ProcessCollector().networkBytes("IpExt: InOctets\n") == nil)
     }

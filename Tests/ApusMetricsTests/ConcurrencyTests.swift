@@ -46,7 +46,9 @@ import Testing
                 var last: UInt64 = 0
                 while !running.isFinished {
                     let snapshot = histogram.snapshot()
-                    if snapshot.sum != 2 * Double(snapshot.counts[1]) || snapshot.count < last { Issue.record("torn: \(snapshot)") }
+                    if snapshot.sum != 2 * Double(snapshot.counts[1]) || snapshot.count < last {
+                        Issue.record("torn: \(snapshot)")
+                    }
                     last = snapshot.count
                 }
             }

@@ -31,7 +31,9 @@ import Testing
     func conflictingDeclarations() throws {
         let registry = MetricRegistry()
         _ = try registry.counter("x_total", help: "X.", labels: .label("a", as: String.self))
-        #expect(throws: MetricError.declaredDifferently("x_total", difference: "set of label names")) { try registry.counter("x_total", help: "X.") }
+        #expect(throws: MetricError.declaredDifferently("x_total", difference: "set of label names")) {
+            try registry.counter("x_total", help: "X.")
+        }
         #expect(throws: MetricError.declaredDifferently("x_total", difference: "type of label values")) {
             try registry.counter("x_total", help: "X.", labels: .label("a", as: Int.self))
         }
@@ -42,7 +44,9 @@ import Testing
             try registry.counter("x_total", help: "Y.", labels: .label("a", as: String.self))
         }
         _ = try registry.histogram("h", help: "H.", buckets: [1])
-        #expect(throws: MetricError.declaredDifferently("h", difference: "set of buckets")) { try registry.histogram("h", help: "H.", buckets: [2]) }
+        #expect(throws: MetricError.declaredDifferently("h", difference: "set of buckets")) {
+            try registry.histogram("h", help: "H.", buckets: [2])
+        }
     }
 
     @Test("a negative or senseless increment is dropped and counted (SPD-04)")
@@ -64,7 +68,10 @@ import Testing
         let histogram = try registry.histogram("h_seconds", help: "H.", buckets: [1])
         histogram.observe(-5e-9)
         for value in [Double.nan, .infinity, -.infinity] { histogram.observe(value) }
-        #expect(registry.samples == ["h_seconds_bucket{le=\"1\"} 1", "h_seconds_bucket{le=\"+Inf\"} 1", "h_seconds_sum -5e-09", "h_seconds_count 1"])
+        #expect(
+            registry.samples == [
+                "h_seconds_bucket{le=\"1\"} 1", "h_seconds_bucket{le=\"+Inf\"} 1", "h_seconds_sum -5e-09", "h_seconds_count 1",
+            ])
         #expect(registry.faults.badObservations == 3)
     }
 
@@ -112,7 +119,9 @@ import Testing
     func reservedNames() throws {
         let registry = MetricRegistry()
         for name in ["le", "quantile", "__x", "__name__"] {
-            #expect(throws: MetricError.reservedLabelName(name, metric: "a")) { try registry.gauge("a", help: "", labels: .label(name, as: Int.self)) }
+            #expect(throws: MetricError.reservedLabelName(name, metric: "a")) {
+                try registry.gauge("a", help: "", labels: .label(name, as: Int.self))
+            }
         }
         #expect(throws: MetricError.duplicateLabelName("x", metric: "a")) {
             try registry.gauge("a", help: "", labels: .label("x", as: Int.self), .label("x", as: Int.self))
@@ -133,7 +142,8 @@ import Testing
         try registry.gauge("callback", help: "") { 1 }
         registry.collect { $0.gauge("collected", help: "", 2) }
         try registry.summary("summary", help: "", quantiles: [Quantile(0.5, error: 0)]).observe(3)
-        #expect(registry.samples == ["callback 1", "collected 2", "summary{quantile=\"0.5\"} 3", "summary_sum 3", "summary_count 1"])
+        #expect(
+            registry.samples == ["callback 1", "collected 2", "summary{quantile=\"0.5\"} 3", "summary_sum 3", "summary_count 1"])
         #expect(registry.contentType == "text/plain; version=0.0.4; charset=utf-8")
     }
 

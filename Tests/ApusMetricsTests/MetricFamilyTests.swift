@@ -16,18 +16,22 @@ import Testing
         let registry = MetricRegistry()
         let family = try registry.gauge(
             "g", help: "", labels: .label("a", as: String.self), .label("b", as: Int64.self), .label("c", as: Bool.self),
-            .label("d", as: Method.self), .label("e", as: Shard.self), .label("f", as: String?.self), .label("g", as: ByteString.self))
+            .label("d", as: Method.self), .label("e", as: Shard.self), .label("f", as: String?.self),
+            .label("g", as: ByteString.self))
         family("x", -5, true, .post, Shard(number: 3), nil, ByteString([0xFF, 0x41])).set(1)
         #expect(registry.samples == [#"g{a="x",b="-5",c="true",d="post",e="shard-3",f="",g="\#u{FFFD}A"} 1"#])
     }
 
     @Test("no two different combinations meet, however their texts run together")
     func distinctKeys() throws {
-        let family = try MetricRegistry().counter("a_total", help: "", labels: .label("x", as: String.self), .label("y", as: String.self))
+        let family = try MetricRegistry().counter(
+            "a_total", help: "", labels: .label("x", as: String.self), .label("y", as: String.self))
         let values = ["", "a", "aa", "\0", "\0\0\0\0", "\u{1}\0\0\0", "a\u{1}\0\0\0", "b"]
         for x in values { for y in values { family(x, y).increment() } }
         #expect(family.count == values.count * values.count)
-        for x in values { for y in values where family(x, y).value != 1 { Issue.record("\(x.debugDescription), \(y.debugDescription)") } }
+        for x in values {
+            for y in values where family(x, y).value != 1 { Issue.record("\(x.debugDescription), \(y.debugDescription)") }
+        }
     }
 
     @Test("values longer than the buffer on the stack", arguments: [100, 240, 248, 252, 253, 256, 257, 300, 5000])
@@ -83,7 +87,7 @@ import Testing
         for _ in 0..<5000 {
             let key = Int(random.next() % 200)
             switch random.next() % 100 {
-            case 0: 
+            case 0:
                 family.removeAll()
                 model = [:]
             case 1...20: #expect(family.remove(key) == (model.removeValue(forKey: key) != nil))

@@ -6,7 +6,8 @@ import Testing
     func golden() throws {
         let registry = MetricRegistry()
         let requests = try registry.counter(
-            "http_requests_total", help: "Requests answered.", labels: .label("method", as: Method.self), .label("status", as: Int.self))
+            "http_requests_total", help: "Requests answered.", labels: .label("method", as: Method.self),
+            .label("status", as: Int.self))
         requests(.post, 500).increment()
         requests(.get, 200).increment(by: 41)
         requests(.get, 200).increment()
@@ -16,7 +17,8 @@ import Testing
         let latency = try registry.histogram(
             "latency_seconds", help: "Time to answer.", buckets: [0.1, 1, 1e6], labels: .label("path", as: String.self))
         for value in [0.05, 0.1, 0.5, 2, 1e7] { latency("/").observe(value) }
-        let sizes = try registry.summary("size_bytes", help: "Size of answers.", quantiles: [Quantile(0.5, error: 0.001), Quantile(0.9, error: 0.001)])
+        let sizes = try registry.summary(
+            "size_bytes", help: "Size of answers.", quantiles: [Quantile(0.5, error: 0.001), Quantile(0.9, error: 0.001)])
         for value in 1...100 { sizes.observe(Double(value)) }
         try registry.info("build_info", help: "What runs here.", ["version": "1.2", "commit": "abc"])
         try registry.gauge("answer", help: "Read at each scrape.") { 42 }
@@ -83,7 +85,8 @@ import Testing
     @Test("constant labels come first and clash with labels of the same name")
     func constantLabels() throws {
         let registry = MetricRegistry(constantLabels: ["zone": "eu\"1"])
-        try registry.counter("a_total", help: "A.", constantLabels: ["shard": "7"], labels: .label("x", as: Bool.self))(true).increment()
+        try registry.counter("a_total", help: "A.", constantLabels: ["shard": "7"], labels: .label("x", as: Bool.self))(true)
+            .increment()
         registry.collect { $0.gauge("c", help: "C.", 1, labels: [("b", "2")]) }
         #expect(registry.samples == [#"a_total{zone="eu\"1",shard="7",x="true"} 1"#, #"c{zone="eu\"1",b="2"} 1"#])
         #expect(throws: MetricError.duplicateLabelName("zone", metric: "b_total")) {
@@ -120,10 +123,18 @@ import Testing
         #expect(throws: MetricError.invalidMetricName("1a")) { try registry.counter("1a", help: "") }
         #expect(throws: MetricError.invalidMetricName("a-b")) { try registry.gauge("a-b", help: "") }
         #expect(throws: MetricError.invalidMetricName("")) { try registry.gauge("", help: "") }
-        #expect(throws: MetricError.invalidLabelName("a:b", metric: "b")) { try registry.gauge("b", help: "", labels: .label("a:b", as: Int.self)) }
-        #expect(throws: MetricError.declaredDifferently("a_total", difference: "type")) { try registry.gauge("a_total", help: "A.") }
-        #expect(throws: MetricError.declaredDifferently("a_total", difference: "help text")) { try registry.counter("a_total", help: "B.") }
-        #expect(throws: MetricError.declaredDifferently("h", difference: "set of buckets")) { try registry.histogram("h", help: "H.", buckets: [1]) }
+        #expect(throws: MetricError.invalidLabelName("a:b", metric: "b")) {
+            try registry.gauge("b", help: "", labels: .label("a:b", as: Int.self))
+        }
+        #expect(throws: MetricError.declaredDifferently("a_total", difference: "type")) {
+            try registry.gauge("a_total", help: "A.")
+        }
+        #expect(throws: MetricError.declaredDifferently("a_total", difference: "help text")) {
+            try registry.counter("a_total", help: "B.")
+        }
+        #expect(throws: MetricError.declaredDifferently("h", difference: "set of buckets")) {
+            try registry.histogram("h", help: "H.", buckets: [1])
+        }
         #expect(throws: MetricError.declaredDifferently("a_total", difference: "source of values")) {
             try registry.counter("a_total", help: "A.") { 1 }
         }

@@ -85,7 +85,9 @@ public struct FamilySink {
     }
 
     /// A summary's series.
-    public mutating func summary(quantiles: [(rank: Double, value: Double)], sum: Double, count: UInt64, labels: [(String, String)] = []) {
+    public mutating func summary(
+        quantiles: [(rank: Double, value: Double)], sum: Double, count: UInt64, labels: [(String, String)] = []
+    ) {
         guard family.type == .summary else { return drop() }
         add(labels) { family, text in
             for (rank, value) in quantiles {
@@ -114,7 +116,9 @@ public struct FamilySink {
         // Sorted, so that one set of labels in two orders is one series.
         var previous: String?
         for (name, value) in labels.sorted(by: { $0.0 < $1.0 }) {
-            guard name != previous, name != reserved, !name.hasPrefix("__"), registry.isLabelName(ByteString(name)) else { return drop() }
+            guard name != previous, name != reserved, !name.hasPrefix("__"), registry.isLabelName(ByteString(name)) else {
+                return drop()
+            }
             previous = name
             if !text.isEmpty { text.append(UInt8(ascii: ",")) }
             text.appendLabelPair(name: ByteString(name), value: ByteString(value))

@@ -29,9 +29,12 @@ struct ProcessCollector: Sendable {
 
     func collect(into sink: inout MetricSink) {
         if let stat = readFile("\(proc)/self/stat").flatMap(ProcessStat.init) {
-            sink.counter("process_cpu_seconds_total", help: "Total user and system CPU time spent in seconds.", stat.cpuTicks / ticksPerSecond)
+            sink.counter(
+                "process_cpu_seconds_total", help: "Total user and system CPU time spent in seconds.",
+                stat.cpuTicks / ticksPerSecond)
             sink.gauge("process_virtual_memory_bytes", help: "Virtual memory size in bytes.", stat.virtualBytes)
-            sink.gauge("process_resident_memory_bytes", help: "Resident memory size in bytes.", stat.residentPages * pageSizeBytes)
+            sink.gauge(
+                "process_resident_memory_bytes", help: "Resident memory size in bytes.", stat.residentPages * pageSizeBytes)
             sink.gauge("process_threads", help: "Number of operating system threads in the process.", stat.threads)
             if let boot = readFile("\(proc)/stat").flatMap(bootTimeSeconds) {
                 let start = boot + stat.startTicks / ticksPerSecond
@@ -46,12 +49,16 @@ struct ProcessCollector: Sendable {
                 sink.gauge("process_max_fds", help: "Maximum number of open file descriptors.", files)
             }
             if let bytes = limit("Max address space", in: limits) {
-                sink.gauge("process_virtual_memory_max_bytes", help: "Maximum amount of virtual memory available in bytes.", bytes)
+                sink.gauge(
+                    "process_virtual_memory_max_bytes", help: "Maximum amount of virtual memory available in bytes.", bytes)
             }
         }
         if let (received, sent) = readFile("\(proc)/self/net/netstat").flatMap(networkBytes) {
-            sink.counter("process_network_receive_bytes_total", help: "Number of bytes received by the process over the network.", received)
-            sink.counter("process_network_transmit_bytes_total", help: "Number of bytes sent by the process over the network.", sent)
+            sink.counter(
+                "process_network_receive_bytes_total", help: "Number of bytes received by the process over the network.", received
+            )
+            sink.counter(
+                "process_network_transmit_bytes_total", help: "Number of bytes sent by the process over the network.", sent)
         }
     }
 
@@ -60,20 +67,22 @@ struct ProcessCollector: Sendable {
         stat.split(separator: "\n").first { $0.hasPrefix("btime ") }.flatMap { Double($0.dropFirst(6)) }
     }
 
-    /// The soft limit, −1 when there is none, as the other clients say.
+    /// The soft limit; 2⁶⁴ − 1 when there is none, as Go's client says.
     func limit(_ name: String, in limits: String) -> Double? {
         guard let line = limits.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
             let soft = line.dropFirst(name.utf8.count).split(separator: " ").first
         else { return nil }
-        return soft == "unlimited" ? -1 : Double(soft)
+        return soft == "unlimited" ? Double(UInt64.max) : Double(soft)
     }
 
     /// `InOctets` and `OutOctets` of the two lines that begin with `IpExt:`, names first and numbers second.
     func networkBytes(_ netstat: String) -> (received: Double, sent: Double)? {
         let lines = netstat.split(separator: "\n").filter { $0.hasPrefix("IpExt:") }
         guard lines.count == 2 else { return nil }
-        let values = Dictionary(zip(lines[0].split(separator: " "), lines[1].split(separator: " ")), uniquingKeysWith: { first, _ in first })
-        guard let received = values["InOctets"].flatMap({ Double($0) }), let sent = values["OutOctets"].flatMap({ Double($0) }) else { return nil }
+        let values = Dictionary(
+            zip(lines[0].split(separator: " "), lines[1].split(separator: " ")), uniquingKeysWith: { first, _ in first })
+        guard let received = values["InOctets"].flatMap({ Double($0) }), let sent = values["OutOctets"].flatMap({ Double($0) })
+        else { return nil }
         return (received, sent)
     }
 
@@ -118,7 +127,8 @@ struct ProcessStat: Sendable, Equatable {
         // Begins with field 3, the state.
         let fields = stat[stat.index(after: nameEnd)...].split(separator: " ")
         func field(_ number: Int) -> Double? { number - 3 < fields.count ? Double(fields[number - 3]) : nil }
-        guard let user = field(14), let system = field(15), let threads = field(20), let start = field(22), let virtual = field(23),
+        guard let user = field(14), let system = field(15), let threads = field(20), let start = field(22),
+            let virtual = field(23),
             let resident = field(24)
         else { return nil }
         cpuTicks = user + system

@@ -157,7 +157,9 @@ final class ChildTable: @unchecked Sendable {
             state.count += 1
             state.usedPlaces += 1
             state.sorted = nil
-            unsafe Self.insert(Slot(key: keyCopy, keyCount: key.count, child: .passUnretained(child)), hash: hash, into: current.load(ordering: .relaxed))
+            unsafe Self.insert(
+                Slot(key: keyCopy, keyCount: key.count, child: .passUnretained(child)), hash: hash,
+                into: current.load(ordering: .relaxed))
             reclaim(&state)
             return child
         }

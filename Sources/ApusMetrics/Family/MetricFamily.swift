@@ -49,7 +49,8 @@ public struct MetricFamily<Metric: Instrument, each Value: LabelValue>: Sendable
     static func longKey(count: Int, _ values: repeat each Value) -> [UInt8] {
         var capacity = max(count, 64)
         while true {
-            let (key, needed) = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { buffer -> ([UInt8], Int) in
+            let (key, needed) = unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) {
+                buffer -> ([UInt8], Int) in
                 var writer = unsafe LabelWriter(buffer)
                 for value in repeat each values {
                     value.write(to: &writer)

@@ -1,5 +1,5 @@
-public import Synchronization
 import ApusExposition
+public import Synchronization
 
 /// A number that only grows: requests answered, bytes sent, seconds spent.
 ///

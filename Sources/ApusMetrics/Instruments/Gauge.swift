@@ -1,6 +1,6 @@
+import ApusExposition
 public import ApusModel
 public import Synchronization
-import ApusExposition
 
 /// A number that goes up and down: items queued, bytes in use, a temperature.
 public final class Gauge: Instrument, @unchecked Sendable {

@@ -1,6 +1,6 @@
 import ApusBytes
-public import ApusModel
 import ApusExposition
+public import ApusModel
 public import Synchronization
 
 #if canImport(Glibc)

@@ -1,5 +1,5 @@
-import ApusModel
 import ApusExposition
+import ApusModel
 
 /// Quantiles of what was observed lately, computed here and not by the server. Prefer a histogram: quantiles of several
 /// processes cannot be added up. It is there for series that dashboards expect as a summary.

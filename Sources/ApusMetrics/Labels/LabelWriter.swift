@@ -34,9 +34,31 @@ public struct LabelWriter {
         let end = count &+ bytes.count
         if end <= capacity, let source = bytes.baseAddress {
             // SAFETY: `count..<end` lies in the buffer, and the source is none of it.
-            unsafe (start + count).update(from: source, count: bytes.count)
+            unsafe Self.copy(UnsafeRawPointer(source), bytes.count, to: UnsafeMutableRawPointer(start + count))
         }
         count = end
+    }
+
+    /// Label values are short: two loads and stores that may overlap beat a call of memmove.
+    @inlinable @inline(__always)
+    static func copy(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer) {
+        // SAFETY: each load and store lies within `count` bytes from its start.
+        if count > 16 {
+            unsafe target.copyMemory(from: source, byteCount: count)
+        } else if count >= 8 {
+            unsafe target.storeBytes(of: source.loadUnaligned(as: UInt64.self), as: UInt64.self)
+            let last = unsafe source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            unsafe target.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
+        } else if count >= 4 {
+            unsafe target.storeBytes(of: source.loadUnaligned(as: UInt32.self), as: UInt32.self)
+            let last = unsafe source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            unsafe target.storeBytes(of: last, toByteOffset: count &- 4, as: UInt32.self)
+        } else {
+            for index in 0..<count {
+                unsafe target.storeBytes(
+                    of: source.load(fromByteOffset: index, as: UInt8.self), toByteOffset: index, as: UInt8.self)
+            }
+        }
     }
 
     @inlinable public mutating func append(decimal value: Int64) {

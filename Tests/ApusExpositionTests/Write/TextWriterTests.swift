@@ -46,12 +46,18 @@ import Testing
         #expect(ByteString(bytes).isValidUTF8)
     }
 
-    @Test("values end their line", arguments: [(1_000_000, "1000000\n"), (0.5, "0.5\n"), (.nan, "NaN\n"), (.infinity, "+Inf\n"), (1e21, "1e+21\n")] as [(Double, String)])
+    @Test(
+        "values end their line",
+        arguments: [(1_000_000, "1000000\n"), (0.5, "0.5\n"), (.nan, "NaN\n"), (.infinity, "+Inf\n"), (1e21, "1e+21\n")]
+            as [(Double, String)])
     func values(value: Double, expected: String) { #expect(text { $0.appendValueLine(value) } == expected) }
 
     @Test(
         "which names are classic",
-        arguments: [("a", true, true), ("_a9", true, true), ("a:b", true, false), ("9a", false, false), ("", false, false), ("a-b", false, false), ("é", false, false)])
+        arguments: [
+            ("a", true, true), ("_a9", true, true), ("a:b", true, false), ("9a", false, false), ("", false, false),
+            ("a-b", false, false), ("é", false, false),
+        ])
     func names(name: String, metric: Bool, label: Bool) {
         // Spans cannot pass through the macro.
         let bytes = Array(name.utf8)
