@@ -40,7 +40,9 @@ final class Evaluator {
     func countSelected(_ series: Int) { seriesSelected += series }
 
     /// Evaluates a node that yields an instant vector and passes each of its series to `sink`.
-    func vector(_ id: NodeID, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
+    // `dynamic`, so that the optimiser does not see through the call: otherwise it makes a copy of every operator for every
+    // closure that another operator passes down, and of those again, and a release build does not end.
+    dynamic func vector(_ id: NodeID, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         try bounds.check()
         if steps.count > 1, plan.isInvariant[id.index] {
             let wide = RowArena(width: steps.count).makeRow()
