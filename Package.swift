@@ -4,17 +4,129 @@ import PackageDescription
 /// Every target is held to the same rules: strict concurrency (the language mode), strict memory safety, no warnings.
 let strict: [SwiftSetting] = [.strictMemorySafety(), .treatAllWarnings(as: .error)]
 
+/// The modules, lower ones first: each may import what stands above it in this list, and ARCHITECTURE.md says why it does.
+let modules: [Target] = [
+    // Libraries of the system, behind thin C faces.
+    .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
+    .target(name: "CWebAssets", exclude: ["Assets"]),
+
+    .target(name: "ApusBytes", swiftSettings: strict),
+    .target(name: "ApusModel", dependencies: ["ApusBytes"], swiftSettings: strict),
+    .target(name: "ApusExposition", dependencies: ["ApusBytes", "ApusModel"], swiftSettings: strict),
+    .target(name: "ApusMetrics", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], swiftSettings: strict),
+    .target(name: "ApusRegex", dependencies: ["ApusBytes", "CRE2"], swiftSettings: strict),
+    .target(name: "ApusStorage", dependencies: ["ApusBytes", "ApusModel", "ApusRegex"], swiftSettings: strict),
+    .target(name: "ApusTSDB", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage"], swiftSettings: strict),
+    .target(name: "ApusPromQL", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage"], swiftSettings: strict),
+    .target(name: "ApusConfig", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "Yams"], swiftSettings: strict),
+    .target(
+        name: "ApusScrape",
+        dependencies: [
+            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusConfig", "CCurl", "CDeflate", "CLinux", "CZlib", "Yams",
+        ],
+        swiftSettings: strict),
+    .target(
+        name: "ApusEndpoint",
+        dependencies: [
+            "ApusBytes", "ApusExposition", "ApusMetrics", "CZlib", .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        ],
+        swiftSettings: strict),
+    .target(
+        name: "ApusServer",
+        dependencies: [
+            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig",
+            "ApusScrape", "CWebAssets", "CZlib", .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            .product(name: "NIOPosix", package: "swift-nio"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ],
+        swiftSettings: strict),
+]
+
+/// What people start.
+let programs: [Target] = [
+    .executableTarget(
+        name: "apus",
+        dependencies: [
+            "ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig", "ApusScrape",
+            "ApusServer", .product(name: "ArgumentParser", package: "swift-argument-parser"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        ],
+        swiftSettings: strict),
+    .executableTarget(
+        name: "shop-service",
+        dependencies: [
+            "ApusMetrics", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+        ],
+        path: "Examples/ShopService", swiftSettings: strict),
+]
+
+/// One test target a module, and the whole from outside.
+let tests: [Target] = [
+    .testTarget(name: "ApusBytesTests", dependencies: ["ApusBytes"], swiftSettings: strict),
+    .testTarget(name: "ApusModelTests", dependencies: ["ApusBytes", "ApusModel"], swiftSettings: strict),
+    .testTarget(name: "ApusExpositionTests", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(name: "ApusMetricsTests", dependencies: ["ApusBytes", "ApusMetrics"], swiftSettings: strict),
+    .testTarget(name: "ApusRegexTests", dependencies: ["ApusBytes", "ApusRegex"], swiftSettings: strict),
+    .testTarget(
+        name: "ApusTSDBTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusTSDB"], swiftSettings: strict),
+    .testTarget(
+        name: "ApusPromQLTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusPromQL"], swiftSettings: strict),
+    .testTarget(
+        name: "ApusConfigTests", dependencies: ["ApusBytes", "ApusModel", "ApusConfig"], resources: [.copy("Golden")], swiftSettings: strict),
+    .testTarget(
+        name: "ApusScrapeTests",
+        dependencies: ["ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusConfig", "ApusScrape"], swiftSettings: strict),
+    .testTarget(
+        name: "ApusEndpointTests", dependencies: ["ApusBytes", "ApusMetrics", "ApusEndpoint"], swiftSettings: strict),
+    .testTarget(
+        name: "ApusServerTests",
+        dependencies: [
+            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig", "ApusScrape",
+            "ApusServer", .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ],
+        swiftSettings: strict),
+    .testTarget(name: "EndToEndTests", dependencies: ["apus", "shop-service"], swiftSettings: strict),
+    .testTarget(name: "RepositoryTests", swiftSettings: strict),
+]
+
 let package = Package(
     name: "apus",
     platforms: [.macOS(.v15)],
-    targets: [
-        .target(name: "ApusBytes", swiftSettings: strict),
-        .target(name: "ApusModel", dependencies: ["ApusBytes"], swiftSettings: strict),
-        .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
-        .target(name: "ApusRegex", dependencies: ["ApusBytes", "CRE2"], swiftSettings: strict),
-        .target(name: "ApusStorage", dependencies: ["ApusBytes", "ApusModel", "ApusRegex"], swiftSettings: strict),
-        .testTarget(name: "ApusModelTests", dependencies: ["ApusModel"], swiftSettings: strict),
+    products: [
+        .library(name: "ApusMetrics", targets: ["ApusMetrics"]),
+        .library(name: "ApusEndpoint", targets: ["ApusEndpoint"]),
+        .library(name: "ApusPromQL", targets: ["ApusPromQL"]),
+        .library(name: "ApusTSDB", targets: ["ApusTSDB"]),
+        // For Benchmarks and Fuzz, packages of this repository that look inside. Nothing else should depend on it.
+        .library(
+            name: "ApusInternals",
+            targets: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig"]),
+        .executable(name: "apus", targets: ["apus"]),
+        .executable(name: "shop-service", targets: ["shop-service"]),
     ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: modules + programs + tests,
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
 )

@@ -1,0 +1,13 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that embedding Apus never builds it. `make bench` runs it.
+let package = Package(
+    name: "apus-benchmarks",
+    platforms: [.macOS(.v15)],
+    dependencies: [.package(name: "apus", path: "..")],
+    targets: [
+        .executableTarget(name: "apus-bench", dependencies: [.product(name: "ApusInternals", package: "apus")]),
+    ],
+    swiftLanguageModes: [.v6]
+)

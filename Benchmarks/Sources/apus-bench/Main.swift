@@ -1,0 +1,10 @@
+/// `apus-bench [WORD …]` runs the benchmarks whose name contains one of the words, or all.
+@main struct Main {
+    static func main() throws {
+        let words = CommandLine.arguments.dropFirst()
+        let all = expositionBenchmarks + storageBenchmarks + queryBenchmarks
+        let chosen = words.isEmpty ? all : all.filter { benchmark in words.contains { benchmark.name.contains($0) } }
+        if chosen.isEmpty { print("no benchmark has that in its name; there are: \(all.map(\.name).joined(separator: ", "))") }
+        for benchmark in chosen { try measure(benchmark) }
+    }
+}
