@@ -168,22 +168,18 @@ extension Evaluator {
         for members in grouped.members {
             var order: [Int] = []
             var isPicked = [Bool](repeating: false, count: members.count)
+            let rows = members.map { table.entries[$0].row }
+            var picked = PickedValues()
             for step in 0..<steps.count {
                 let count = count(counts[step], atMost: members.count)
-                var present: [Int] = []
-                for (position, member) in members.enumerated() where !table.entries[member].row[step].isAbsent {
-                    present.append(position)
+                picked.removeAll(keepingCapacity: true)
+                for (position, row) in rows.enumerated() where !row[step].isAbsent {
+                    picked.insert(row[step], position, atMost: count, descending: isTop)
                 }
-                present.stableSort {
-                    sortsBefore(
-                        table.entries[members[$0]].row[step], table.entries[members[$1]].row[step], descending: isTop)
-                }
-                for position in present.prefix(count) { isPicked[position] = true }
-                for position in present {
-                    if !isPicked[position] { table.entries[members[position]].row[step] = Absent.value }
-                    isPicked[position] = false
-                }
-                if steps.count == 1 { order = present.prefix(count).map { members[$0] } }
+                for pick in picked.picks { isPicked[pick.position] = true }
+                for (position, row) in rows.enumerated() where !isPicked[position] { row[step] = Absent.value }
+                for pick in picked.picks { isPicked[pick.position] = false }
+                if steps.count == 1 { order = picked.picks.map { members[$0.position] } }
             }
             try bounds.work(steps.count * members.count)
             // At a single moment the picked come in order of value.
@@ -228,5 +224,26 @@ extension Evaluator {
             }
             if !row.isEmpty { try sink(name, row) }
         }
+    }
+}
+
+/// The greatest, or least, of the values that were offered, in order; of equal ones the first.
+private struct PickedValues {
+    private(set) var picks: [(value: Double, position: Int)] = []
+
+    mutating func removeAll(keepingCapacity: Bool) { picks.removeAll(keepingCapacity: keepingCapacity) }
+
+    mutating func insert(_ value: Double, _ position: Int, atMost limit: Int, descending: Bool) {
+        if picks.count >= limit {
+            guard let last = picks.last, sortsBefore(value, last.value, descending: descending) else { return }
+            picks.removeLast()
+        }
+        // Behind all that are not worse.
+        var (low, high) = (0, picks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if sortsBefore(value, picks[middle].value, descending: descending) { high = middle } else { low = middle + 1 }
+        }
+        picks.insert((value, position), at: low)
     }
 }

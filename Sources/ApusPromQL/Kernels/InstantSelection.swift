@@ -9,10 +9,11 @@ func selectInstant(
     into row: Row, from samples: Samples, at references: References, lookbackMs: Int64, wantsTimestamps: Bool
 ) -> Int {
     var found = 0
-    var next = 0
+    var cursor = SampleCursor()
     for step in 0..<row.count {
         let reference = references.timestampMs(step)
-        while next < samples.count, samples.timestampMs(next) <= reference { next &+= 1 }
+        cursor.advance(in: samples, through: reference)
+        let next = cursor.index
         row[step] = Absent.value
         guard next > 0 else { continue }
         let timestamp = samples.timestampMs(next &- 1)

@@ -33,11 +33,26 @@ final class ColumnScratch {
 
     /// Whether a value is a staleness marker, or looks like the mark of an absent sample.
     var hasMarkers: Bool {
+        // Without an early exit, so that the compiler compares several values at once.
+        var found = false
         for index in 0..<count {
-            let bits = value(index).bitPattern
-            if bits == StaleNaN.bits || bits == Absent.bits { return true }
+            // SAFETY: below `count`.
+            let bits = unsafe values[index].bitPattern
+            found = found || (bits == StaleNaN.bits) || (bits == Absent.bits)
         }
-        return false
+        return found
+    }
+
+    /// Whether some value is smaller than the one before.
+    var hasFalls: Bool {
+        var found = false
+        var index = 1
+        while index < count {
+            // SAFETY: below `count`, and 0 at least.
+            found = unsafe found || values[index] < values[index &- 1]
+            index &+= 1
+        }
+        return found
     }
 
     /// Copies the samples without staleness markers, and with an ordinary NaN for the mark of an absent sample.
@@ -48,5 +63,22 @@ final class ColumnScratch {
             if StaleNaN.isStale(value) { continue }
             columns.append(timestampMs: timestampMs(index), value: value.isAbsent ? .nan : value)
         }
+    }
+}
+
+/// An index that moves over samples in order of time.
+///
+/// Scrapes and steps are regular: it first tries to jump as far as the last time, which saves most comparisons.
+struct SampleCursor {
+    /// How many samples are not after the last bound.
+    private(set) var index = 0
+    private var stride = 0
+
+    @inline(__always) mutating func advance(in samples: Samples, through boundMs: Int64) {
+        let before = index
+        let jump = before &+ stride
+        if stride > 1, jump <= samples.count, samples.timestampMs(jump &- 1) <= boundMs { index = jump }
+        while index < samples.count, samples.timestampMs(index) <= boundMs { index &+= 1 }
+        stride = index &- before
     }
 }

@@ -23,7 +23,7 @@ protocol WindowKernel {
     mutating func prepare(_ samples: Samples)
 
     /// The result for one window, or `Absent.value`.
-    func value(_ window: Window) -> Double
+    mutating func value(_ window: Window) -> Double
 
     /// Fills a row, one window a step. The default implementation calls `value` in a loop; it is a requirement so that
     /// the loop is compiled once for each kernel and dispatched once a series.
@@ -39,16 +39,17 @@ extension WindowKernel {
         throws(QueryError) -> Int
     {
         prepare(samples)
-        var lower = 0
-        var upper = 0
+        var lowerCursor = SampleCursor()
+        var upperCursor = SampleCursor()
         var touched = 0
         var unpolled = 0
         for step in 0..<row.count {
             let end = references.timestampMs(step)
             let start = end &- rangeMs
-            while upper < samples.count, samples.timestampMs(upper) <= end { upper &+= 1 }
-            while lower < upper, samples.timestampMs(lower) <= start { lower &+= 1 }
-            if lower == upper {
+            upperCursor.advance(in: samples, through: end)
+            lowerCursor.advance(in: samples, through: start)
+            let (lower, upper) = (lowerCursor.index, upperCursor.index)
+            if lower >= upper {
                 row[step] = Absent.value
                 continue
             }
