@@ -17,10 +17,7 @@ struct RowLabels {
 }
 
 extension LabelSet {
-    var withoutReserved: LabelSet {
-        // Nearly every series has a name and nothing else that is reserved; a set without `_` labels is left alone.
-        filtered(LabelNames.reserved, keep: false)
-    }
+    var withoutReserved: LabelSet { filtered(LabelNames.reserved, keep: false) }
 
     /// As error texts show a set: `{__name__="a", b="c"}`.
     var quotedDescription: String {

@@ -4,7 +4,7 @@ public import ApusStorage
 
 /// Answers queries. Make one, keep it, and call it from any thread.
 ///
-/// `instant` and `range` run on the caller's thread; `runInstant` and `runRange` on threads of the engine's own, and are
+/// `instant` and `range` run on the caller's thread, whose stack should have a few MiB to spare; `runInstant` and `runRange` on threads of the engine's own, and are
 /// what a server calls.
 public final class QueryEngine: Sendable {
     public let options: EngineOptions

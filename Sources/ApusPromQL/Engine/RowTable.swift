@@ -1,7 +1,7 @@
 /// Rows that stay: an operand that has to be seen whole.
 final class RowTable {
     struct Entry {
-        var name: RowLabels
+        let name: RowLabels
         let row: Row
     }
 
@@ -42,8 +42,6 @@ final class RowTable {
         held += samples
         try bounds.hold(samples)
     }
-
-    func rename(_ index: Int, _ name: RowLabels) { entries[index].name = name }
 
     /// Passes each row that has a sample to `sink`.
     func forEach(_ sink: RowSink) throws(QueryError) {
