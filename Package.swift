@@ -26,24 +26,27 @@ let modules: [Target] = [
     .target(
         name: "ApusScrape",
         dependencies: [
-            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusConfig", "CCurl", "CDeflate", "CLinux", "CZlib", "Yams",
+            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusConfig", "CCurl", "CDeflate", "CLinux",
+            "CZlib", "Yams",
         ],
         swiftSettings: strict),
     .target(
         name: "ApusEndpoint",
         dependencies: [
-            "ApusBytes", "ApusExposition", "ApusMetrics", "CZlib", .product(name: "NIOCore", package: "swift-nio"),
+            "ApusModel", "ApusMetrics", "CZlib", .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ],
         swiftSettings: strict),
     .target(
         name: "ApusServer",
         dependencies: [
-            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig",
+            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL",
+            "ApusConfig",
             "ApusScrape", "CWebAssets", "CZlib", .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "HummingbirdCore", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-            .product(name: "NIOPosix", package: "swift-nio"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],
         swiftSettings: strict),
 ]
@@ -53,8 +56,10 @@ let programs: [Target] = [
     .executableTarget(
         name: "apus",
         dependencies: [
-            "ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig", "ApusScrape",
-            "ApusServer", .product(name: "ArgumentParser", package: "swift-argument-parser"), .product(name: "Logging", package: "swift-log"),
+            "ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig",
+            "ApusScrape",
+            "ApusServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -74,25 +79,33 @@ let programs: [Target] = [
 let tests: [Target] = [
     .testTarget(name: "ApusBytesTests", dependencies: ["ApusBytes"], swiftSettings: strict),
     .testTarget(name: "ApusModelTests", dependencies: ["ApusBytes", "ApusModel"], swiftSettings: strict),
-    .testTarget(name: "ApusExpositionTests", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], exclude: ["Golden"], swiftSettings: strict),
-    .testTarget(name: "ApusMetricsTests", dependencies: ["ApusBytes", "ApusMetrics"], swiftSettings: strict),
+    .testTarget(
+        name: "ApusExpositionTests", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], exclude: ["Golden"],
+        swiftSettings: strict),
+    .testTarget(name: "ApusMetricsTests", dependencies: ["ApusBytes", "ApusModel", "ApusMetrics"], swiftSettings: strict),
     .testTarget(name: "ApusRegexTests", dependencies: ["ApusBytes", "ApusRegex"], swiftSettings: strict),
     .testTarget(
-        name: "ApusTSDBTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusTSDB"], swiftSettings: strict),
+        name: "ApusTSDBTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusTSDB"],
+        swiftSettings: strict),
     .testTarget(
-        name: "ApusPromQLTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusPromQL"], swiftSettings: strict),
+        name: "ApusPromQLTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusPromQL"],
+        swiftSettings: strict),
     .testTarget(
-        name: "ApusConfigTests", dependencies: ["ApusBytes", "ApusModel", "ApusConfig"], resources: [.copy("Golden")], swiftSettings: strict),
+        name: "ApusConfigTests", dependencies: ["ApusBytes", "ApusModel", "ApusConfig"], resources: [.copy("Golden")],
+        swiftSettings: strict),
     .testTarget(
         name: "ApusScrapeTests",
-        dependencies: ["ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusConfig", "ApusScrape"], swiftSettings: strict),
+        dependencies: ["ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusConfig", "ApusScrape"],
+        swiftSettings: strict),
     .testTarget(
-        name: "ApusEndpointTests", dependencies: ["ApusBytes", "ApusMetrics", "ApusEndpoint"], swiftSettings: strict),
+        name: "ApusEndpointTests", dependencies: ["ApusMetrics", "ApusEndpoint", "CZlib"], swiftSettings: strict),
     .testTarget(
         name: "ApusServerTests",
         dependencies: [
-            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig", "ApusScrape",
-            "ApusServer", .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "Logging", package: "swift-log"),
+            "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig",
+            "ApusScrape",
+            "ApusServer", .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],
@@ -112,7 +125,10 @@ let package = Package(
         // For Benchmarks and Fuzz, packages of this repository that look inside. Nothing else should depend on it.
         .library(
             name: "ApusInternals",
-            targets: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig"]),
+            targets: [
+                "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL",
+                "ApusConfig",
+            ]),
         .executable(name: "apus", targets: ["apus"]),
         .executable(name: "shop-service", targets: ["shop-service"]),
     ],

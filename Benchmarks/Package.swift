@@ -7,7 +7,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [.package(name: "apus", path: "..")],
     targets: [
-        .executableTarget(name: "apus-bench", dependencies: [.product(name: "ApusInternals", package: "apus")]),
+        .executableTarget(name: "apus-bench", dependencies: [.product(name: "ApusInternals", package: "apus")])
     ],
     swiftLanguageModes: [.v6]
 )

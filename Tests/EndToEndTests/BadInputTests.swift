@@ -12,14 +12,18 @@ import Testing
     @Test(
         "a broken configuration ends the start and says where",
         arguments: [
-            ("scrape_configs:\n  - job_name: x\n    scrape_intervall: 5s\n", ["bad.yml:3:5", "scrape_intervall", "scrape_interval"]),
+            (
+                "scrape_configs:\n  - job_name: x\n    scrape_intervall: 5s\n",
+                ["bad.yml:3:5", "scrape_intervall", "scrape_interval"]
+            ),
             ("scrape_configs: [\n", ["bad.yml"]),
             ("global:\n  scrape_interval: soon\n", ["bad.yml:2", "soon"]),
         ])
     func configuration(_ yaml: String, expected: [String]) throws {
         let folder = try folder()
         try yaml.write(to: folder.appending(path: "bad.yml"), atomically: true, encoding: .utf8)
-        let apus = try ChildProcess(Programs.apus, ["serve", "--config.file=bad.yml", "--web.listen-address=127.0.0.1:0"], in: folder)
+        let apus = try ChildProcess(
+            Programs.apus, ["serve", "--config.file=bad.yml", "--web.listen-address=127.0.0.1:0"], in: folder)
         #expect((apus.exitStatus() ?? 0) != 0)
         for part in expected { #expect(apus.output.contains(part), "\(apus.output)") }
     }
@@ -78,7 +82,8 @@ import Testing
         let folder = try folder()
         try "global: {}\n".write(to: folder.appending(path: "prometheus.yml"), atomically: true, encoding: .utf8)
         let port = Programs.freePort()
-        let apus = try ChildProcess(Programs.apus, ["--config.file=prometheus.yml", "--web.listen-address=127.0.0.1:\(port)"], in: folder)
+        let apus = try ChildProcess(
+            Programs.apus, ["--config.file=prometheus.yml", "--web.listen-address=127.0.0.1:\(port)"], in: folder)
         #expect(eventually { request("GET", "http://127.0.0.1:\(port)/-/ready")?.status == 200 }, "\(apus.output)")
         #expect(apus.stop() == 0, "\(apus.output)")
     }

@@ -30,7 +30,9 @@ struct BrowserTests {
     /// Loads the page, lets its requests finish, and looks for `parts` in the document that the scripts made.
     private func expectPage(_ path: String, shows parts: [String]) throws {
         let document = try browse(["--dump-dom"], path)
-        let missing = parts.filter { !document.contains($0) && !document.contains($0.replacingOccurrences(of: "\"", with: "&quot;")) }
+        let missing = parts.filter {
+            !document.contains($0) && !document.contains($0.replacingOccurrences(of: "\"", with: "&quot;"))
+        }
         if !missing.isEmpty {
             let picture = Programs.buildFolder.appending(path: "failed-page-\(UUID().uuidString.prefix(8)).png")
             _ = try browse(["--screenshot=\(picture.path)", "--window-size=1280,900"], path)

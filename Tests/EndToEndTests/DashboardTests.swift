@@ -33,7 +33,8 @@ import Testing
             for panel in panels {
                 for target in panel["targets"].list {
                     guard let expression = target["expr"].string else { continue }
-                    queries.append(Query(dashboard: name, panel: panel["title"].string ?? "?", expression: substituted(expression, root)))
+                    queries.append(
+                        Query(dashboard: name, panel: panel["title"].string ?? "?", expression: substituted(expression, root)))
                 }
                 visit(panel["panels"].list)
             }

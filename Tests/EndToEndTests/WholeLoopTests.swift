@@ -81,7 +81,9 @@ import Testing
         }
     }
 
-    @Test("the server's own page passes promtool", .enabled(if: Programs.promtool != nil, "promtool is not installed: scripts/install-test-peers"))
+    @Test(
+        "the server's own page passes promtool",
+        .enabled(if: Programs.promtool != nil, "promtool is not installed: scripts/install-test-peers"))
     func promtool() throws {
         let program = try #require(Programs.promtool)
         let page = try #require(system.get("/metrics"))
@@ -101,7 +103,9 @@ import Testing
         #expect([0, 3].contains(check.terminationStatus), "\(text)")
     }
 
-    @Test("a host's metrics arrive", .enabled(if: Programs.nodeExporter != nil, "node_exporter is not installed: scripts/install-test-peers"))
+    @Test(
+        "a host's metrics arrive",
+        .enabled(if: Programs.nodeExporter != nil, "node_exporter is not installed: scripts/install-test-peers"))
     func node() {
         #expect(eventually { !system.query("node_memory_MemTotal_bytes > 0").isEmpty })
         // The exporter's own count of what it served agrees with ours of what we stored.
@@ -123,6 +127,8 @@ import Testing
     func compression() {
         let answer = request("GET", system.address + "/api/v1/label/__name__/values", headers: ["Origin": "http://elsewhere"])
         #expect(answer?.status == 200)
-        #expect(answer?.headers["access-control-allow-origin"] == "*" || answer?.headers["access-control-allow-origin"] == "http://elsewhere")
+        #expect(
+            answer?.headers["access-control-allow-origin"] == "*"
+                || answer?.headers["access-control-allow-origin"] == "http://elsewhere")
     }
 }

@@ -4,7 +4,8 @@ import ApusMetrics
 import ApusModel
 
 let expositionBenchmarks: [Benchmark] = [
-    Benchmark(name: "scan a page seen before", unit: "sample", sketch: "one hash of the expected line and a short number: ~15 ns") {
+    Benchmark(name: "scan a page seen before", unit: "sample", sketch: "one hash of the expected line and a short number: ~15 ns")
+    {
         let pages = (0..<2).map { makePage(families: 500, values: $0) }
         var scanner = PageScanner(seed: 1)
         let scratch = ScanScratch()
@@ -62,7 +63,9 @@ private struct CountingResolver: SeriesResolver {
     mutating func foundType(_ name: ByteString, _ type: MetricType) {}
 }
 
-private func scan(_ page: [UInt8], _ scanner: inout PageScanner, _ scratch: ScanScratch, _ resolver: inout CountingResolver) throws {
+private func scan(_ page: [UInt8], _ scanner: inout PageScanner, _ scratch: ScanScratch, _ resolver: inout CountingResolver)
+    throws
+{
     try scanner.scan(page.span, options: PageScanner.Options(timestampMs: 1), scratch: scratch, resolver: &resolver)
     _ = scanner.commit(scratch)
 }

@@ -26,7 +26,9 @@ func measure(_ benchmark: Benchmark) throws {
     nanoseconds.sort()
     let best = nanoseconds[0]
     let name = benchmark.name + String(repeating: " ", count: max(1, 28 - benchmark.name.count))
-    print("\(name)best \(rounded(best)) ns/\(benchmark.unit), median \(rounded(nanoseconds[nanoseconds.count / 2])), \(rounded(1_000 / best)) M/s")
+    print(
+        "\(name)best \(rounded(best)) ns/\(benchmark.unit), median \(rounded(nanoseconds[nanoseconds.count / 2])), \(rounded(1_000 / best)) M/s"
+    )
     print("    \(benchmark.sketch)")
 }
 

@@ -7,7 +7,8 @@ let queryBenchmarks: [Benchmark] = [
     rangeQuery("rate 1600 x 1441", "rate(metric_1_total[1m])", "window edges only: 2 to 10 ns a step"),
     rangeQuery("sum of rate", "sum by (mode) (rate(metric_1_total[1m]))", "the same and one fold: memory is groups x steps"),
     Benchmark(name: "parse", unit: "query", sketch: "a panel's expression: microseconds, no allocation a token") {
-        let query: ByteString = "sum by (job, mode) (rate(node_cpu_seconds_total{mode!=\"idle\",instance=~\"a.*\"}[5m])) / 100 > bool 0.5"
+        let query: ByteString =
+            "sum by (job, mode) (rate(node_cpu_seconds_total{mode!=\"idle\",instance=~\"a.*\"}[5m])) / 100 > bool 0.5"
         return {
             for _ in 0..<1_000 { keep(try parseExpression(query)) }
             return 1_000

@@ -11,7 +11,8 @@ func makeHead(series count: Int) throws -> (head: Head, batches: [SampleBatch]) 
         var batch = SampleBatch()
         for index in start..<min(start + 1_000, count) {
             let labels: LabelSet = [
-                "__name__": ByteString("metric_\(index % 700)_total"), "instance": ByteString("host-\(index / 700):9100"), "job": "node",
+                "__name__": ByteString("metric_\(index % 700)_total"), "instance": ByteString("host-\(index / 700):9100"),
+                "job": "node",
                 "cpu": ByteString("\(index % 64)"), "mode": ByteString("m\(index % 8)"), "device": ByteString("d\(index % 97)"),
                 "path": ByteString("/p\(index % 1_000)"),
             ]
@@ -64,7 +65,10 @@ let storageBenchmarks: [Benchmark] = [
     ) {
         let (head, batches) = try filled(try makeHead(series: 100_000))
         keep(batches)
-        let matchers = [Matcher("__name__", equals: "metric_3_total"), Matcher("instance", equals: "host-5:9100"), Matcher("job", equals: "node")]
+        let matchers = [
+            Matcher("__name__", equals: "metric_3_total"), Matcher("instance", equals: "host-5:9100"),
+            Matcher("job", equals: "node"),
+        ]
         return {
             for _ in 0..<100 {
                 let querier = try head.querier(minTimeMs: 0, maxTimeMs: .max)
@@ -75,7 +79,8 @@ let storageBenchmarks: [Benchmark] = [
         }
     },
     Benchmark(
-        name: "select 100k by regex", unit: "series", sketch: "a pattern runs once a distinct value; then a bit set: tens of ns a series"
+        name: "select 100k by regex", unit: "series",
+        sketch: "a pattern runs once a distinct value; then a bit set: tens of ns a series"
     ) {
         let (head, batches) = try filled(try makeHead(series: 100_000))
         keep(batches)
@@ -103,7 +108,9 @@ private func chunkDecode(
     Benchmark(name: name, unit: "sample", sketch: sketch) {
         var random = Randomness(5)
         var encoder = XORChunkEncoder()
-        for index in 0..<120 { _ = encoder.append(timestampMs: 1_700_000_000_000 + Int64(index) * 15_000, value: value(index, &random)) }
+        for index in 0..<120 {
+            _ = encoder.append(timestampMs: 1_700_000_000_000 + Int64(index) * 15_000, value: value(index, &random))
+        }
         let chunk = encoder.finish()
         return {
             var columns = SampleColumns()

@@ -42,7 +42,9 @@ import Glibc
         for style in [DoubleStyle.general, .json, .fixed] {
             var printed: [UInt8] = []
             printed.appendDouble(value, style: style)
-            guard parseDouble(printed.span)?.bitPattern == value.bitPattern else { fatalError("\(value) does not survive \(style)") }
+            guard parseDouble(printed.span)?.bitPattern == value.bitPattern else {
+                fatalError("\(value) does not survive \(style)")
+            }
         }
     }
 

@@ -18,7 +18,7 @@ final class RunningSystem: Sendable {
         let port = Programs.freePort()
         let shopPort = Programs.freePort()
         address = "http://127.0.0.1:\(port)"
-        shop = try ChildProcess(Programs.shopService, ["--host=127.0.0.1", "--port=\(shopPort)", "--quiet"], in: folder)
+        shop = try ChildProcess(Programs.shopService, ["--host=127.0.0.1", "--port=\(shopPort)"], in: folder)
         var jobs = ["apus", "shop"]
         var nodeJob = ""
         if let program = Programs.nodeExporter {
@@ -57,7 +57,8 @@ final class RunningSystem: Sendable {
         """.write(to: folder.appending(path: "prometheus.yml"), atomically: true, encoding: .utf8)
         apus = try ChildProcess(
             Programs.apus,
-            ["serve", "--config.file=prometheus.yml", "--web.listen-address=127.0.0.1:\(port)", "--web.enable-lifecycle"], in: folder)
+            ["serve", "--config.file=prometheus.yml", "--web.listen-address=127.0.0.1:\(port)", "--web.enable-lifecycle"],
+            in: folder)
         let address = address
         guard eventually({ request("GET", address + "/-/ready")?.status == 200 }) else {
             throw Failure("apus did not become ready:\n\(apus.output)")
