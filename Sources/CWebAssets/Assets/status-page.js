@@ -8,7 +8,7 @@ export function show(main) {
   main.append(element("h1", {}, "Status"),
     element("div", { class: "columns" },
       section("runtime", "Runtime", "status/runtimeinfo", runtime),
-      section("build", "Build", "status/buildinfo", (data) => facts(Object.entries(data).map(([key, value]) => [words(key), value])))),
+      section("build", "Build", "status/buildinfo", build)),
     section("tsdb", "Database head", "status/tsdb", tsdb),
     section("flags", "Flags", "status/flags", flags),
     section("configuration", "Configuration", "status/config", configuration));
@@ -33,18 +33,21 @@ function words(key) {
 
 const TIMES = new Set(["startTime", "lastConfigTime", "serverTime"]);
 
-function runtime(data) {
-  const known = { CWD: "Working directory", GOMAXPROCS: null, GOMEMLIMIT: null, GOGC: null, GODEBUG: null, goroutineCount: null, corruptionCount: "WAL corruptions",
-    storageRetention: "Retention", reloadConfigSuccess: "Configuration loaded", lastConfigTime: "Last configuration load", hostname: "Host name" };
-  return facts(Object.entries(data).filter(([key, value]) => known[key] !== null || (value !== "" && value !== 0)).map(([key, value]) =>
-    [known[key] ?? words(key), shown(key, value)]));
-}
+// The API has Prometheus's fields, also those that mean something else here, or nothing: null hides one.
+const RUNTIME = { CWD: "Working directory", hostname: "Host name", reloadConfigSuccess: "Configuration loaded", lastConfigTime: "Last configuration load",
+  goroutineCount: "Threads", GOMAXPROCS: "Cores", GOMEMLIMIT: null, GOGC: null, GODEBUG: null, corruptionCount: null, storageRetention: "Retention" };
+const BUILD = { version: "Speaks as Prometheus", revision: "Build", branch: null, goVersion: "Compiler" };
+
+const runtime = (data) => facts(named(data, RUNTIME));
+/** What a build does not know of itself is left out. */
+const build = (data) => facts(named(data, BUILD).filter(([, value]) => value !== ""));
+
+const named = (data, names) => Object.entries(data).filter(([key]) => names[key] !== null)
+  .map(([key, value]) => [names[key] ?? words(key), shown(key, value)]);
 
 function shown(key, value) {
   if (TIMES.has(key)) return formatDate(value);
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  // The largest integer stands for no limit.
-  return key === "GOMEMLIMIT" && value >= 2 ** 63 ? "none" : value;
+  return typeof value === "boolean" ? (value ? "yes" : "no") : value;
 }
 
 function tsdb(data) {
