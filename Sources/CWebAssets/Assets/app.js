@@ -30,7 +30,7 @@ showZone();
 const main = document.getElementById("page");
 try {
   const page = await pages[name].load();
-  page.show(main);
+  await page.show(main);
   document.getElementById(anchors[last])?.scrollIntoView();
 } catch (error) {
   main.append(element("p", { class: "notice error", role: "alert" }, `The page could not be loaded: ${error.message}`));

@@ -4,22 +4,26 @@ import { get } from "./api.js";
 import { element, loading, notice } from "./dom.js";
 import { formatCount, formatDate, formatTime } from "./format.js";
 
-export function show(main) {
-  main.append(element("h1", {}, "Status"),
-    element("div", { class: "columns" },
-      section("runtime", "Runtime", "status/runtimeinfo", runtime),
-      section("build", "Build", "status/buildinfo", build)),
+/** Resolves when all sections have their content, so that the page can be scrolled to one. */
+export async function show(main) {
+  const sections = [
+    section("runtime", "Runtime", "status/runtimeinfo", runtime),
+    section("build", "Build", "status/buildinfo", build),
     section("tsdb", "Database head", "status/tsdb", tsdb),
     section("flags", "Flags", "status/flags", flags),
-    section("configuration", "Configuration", "status/config", configuration));
+    section("configuration", "Configuration", "status/config", configuration),
+  ];
+  const [first, second, ...rest] = sections.map(({ node }) => node);
+  main.append(element("h1", {}, "Status"), element("div", { class: "columns" }, first, second), ...rest);
+  await Promise.all(sections.map(({ loaded }) => loaded));
 }
 
 /** A card that loads on its own: one failure leaves the others. */
 function section(id, title, path, view) {
   const body = element("div", {}, loading());
-  get(path).then(({ data }) => body.replaceChildren(...[].concat(view(data))),
+  const loaded = get(path).then(({ data }) => body.replaceChildren(...[].concat(view(data))),
     (error) => body.replaceChildren(notice("error", "Not available:", error.message)));
-  return element("section", { class: "card", id, "aria-labelledby": `${id}-title` }, element("h2", { id: `${id}-title` }, title), body);
+  return { loaded, node: element("section", { class: "card", id, "aria-labelledby": `${id}-title` }, element("h2", { id: `${id}-title` }, title), body) };
 }
 
 const facts = (pairs) => element("dl", { class: "facts" }, ...pairs.map(([key, value]) =>
