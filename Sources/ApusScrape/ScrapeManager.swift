@@ -210,16 +210,7 @@ public final class ScrapeManager: Sendable {
         return statistics
     }
 
-    private static let hostName: String = {
-        var bytes = [CChar](repeating: 0, count: 256)
-        // SAFETY: one byte less than there is, so that a zero ends the name.
-        let status = unsafe bytes.withUnsafeMutableBufferPointer { buffer -> CInt in
-            guard let start = buffer.baseAddress else { return -1 }
-            return unsafe gethostname(start, buffer.count - 1)
-        }
-        let end = bytes.firstIndex(of: 0) ?? 0
-        return status == 0 ? String(decoding: bytes[..<end].map { UInt8(bitPattern: $0) }, as: UTF8.self) : "localhost"
-    }()
+    private static let hostName = ApusModel.hostName().description
 
     private func globalURL(_ url: String) -> String {
         for local in ["://localhost:", "://127.0.0.1:", "://[::1]:", "://localhost/", "://127.0.0.1/", "://[::1]/"] {

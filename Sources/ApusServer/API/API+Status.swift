@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusModel
 import ApusTSDB
 
 #if canImport(Glibc)
@@ -161,13 +162,6 @@ private func currentDirectory() -> ByteString {
     unsafe withTerminatedBytes { buffer in
         guard let start = buffer.baseAddress else { return false }
         return unsafe getcwd(start, buffer.count) != nil
-    }
-}
-
-private func hostName() -> ByteString {
-    unsafe withTerminatedBytes { buffer in
-        guard let start = buffer.baseAddress else { return false }
-        return unsafe gethostname(start, buffer.count) == 0
     }
 }
 

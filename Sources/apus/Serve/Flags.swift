@@ -57,8 +57,20 @@ struct StorageFlags: ParsableArguments {
     @Option(name: .customLong("storage.tsdb.path"), help: "Directory for samples on disk. Not used with --storage.mode=memory.")
     var path = "data/"
 
-    @Option(name: .customLong("storage.tsdb.retention.time"), help: "How long to keep samples.")
+    @Option(
+        name: .customLong("storage.tsdb.retention.time"),
+        help: "How long to keep samples. The configuration's storage.tsdb.retention.time wins.")
     var retention = DurationFlag(ms: 15 * 86_400_000)
+
+    @Option(name: .customLong("storage.head.max-series"), help: "Most series in memory; new ones beyond are refused. 0: no limit.")
+    var maximumSeries = 0
+}
+
+struct ScrapeFlags: ParsableArguments {
+    @Option(
+        name: .customLong("scrape.max-body-size"),
+        help: "Most bytes of a page, unpacked, for jobs without a body_size_limit of their own, and above any such limit.")
+    var maximumBodyBytes = 256 << 20
 }
 
 struct QueryFlags: ParsableArguments {

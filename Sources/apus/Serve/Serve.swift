@@ -15,6 +15,7 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "Configuration") var config: ConfigFlags
     @OptionGroup(title: "Web") var web: WebFlags
     @OptionGroup(title: "Storage") var storage: StorageFlags
+    @OptionGroup(title: "Scraping") var scrape: ScrapeFlags
     @OptionGroup(title: "Queries") var query: QueryFlags
     @OptionGroup(title: "Log") var log: LogFlags
 
@@ -25,6 +26,8 @@ struct Serve: AsyncParsableCommand {
         guard web.maximumConnections > 0 else { throw ValidationError("--web.max-connections must be greater than 0") }
         guard query.maximumConcurrency > 0 else { throw ValidationError("--query.max-concurrency must be greater than 0") }
         guard query.maximumSamples > 0 else { throw ValidationError("--query.max-samples must be greater than 0") }
+        guard storage.maximumSeries >= 0 else { throw ValidationError("--storage.head.max-series must not be negative") }
+        guard scrape.maximumBodyBytes > 0 else { throw ValidationError("--scrape.max-body-size must be greater than 0") }
         guard storage.retention.ms > 0 else { throw ValidationError("--storage.tsdb.retention.time must be greater than 0") }
     }
 
@@ -47,6 +50,8 @@ struct Serve: AsyncParsableCommand {
             "storage.mode": storage.mode.rawValue,
             "storage.tsdb.path": storage.path,
             "storage.tsdb.retention.time": storage.retention.description,
+            "storage.head.max-series": String(storage.maximumSeries),
+            "scrape.max-body-size": String(scrape.maximumBodyBytes),
             "query.lookback-delta": query.lookbackDelta.description,
             "query.timeout": query.timeout.description,
             "query.max-concurrency": String(query.maximumConcurrency),

@@ -47,18 +47,24 @@ struct ServerProcess {
         }
 
         let metrics = MetricRegistry()
-        head = Head(options: HeadOptions(retentionMs: flags.storage.retention.ms), time: time)
+        let retentionMs = configuration.storage.retentionMs ?? flags.storage.retention.ms
+        head = Head(options: HeadOptions(retentionMs: retentionMs, maxSeries: flags.storage.maximumSeries), time: time)
         var engineOptions = EngineOptions()
         engineOptions.maxSamples = flags.query.maximumSamples
         engineOptions.timeoutMs = flags.query.timeout.ms
         engineOptions.lookbackDeltaMs = flags.query.lookbackDelta.ms
         engineOptions.maxConcurrency = flags.query.maximumConcurrency
+        engineOptions.defaultSubqueryStepMs = configuration.global.evaluationIntervalMs
         engineOptions.parser = features.parser
         engineOptions.enableDelayedNameRemoval = features.delayedNameRemoval
         engineOptions.observer = try EngineMetrics(metrics)
         let engine = QueryEngine(options: engineOptions, time: time)
-        scrape = ScrapeManager(
-            store: head, time: time, options: ScrapeOptions(), log: scrapeLog, observer: try ScrapeMetrics(metrics))
+        var scrapeOptions = ScrapeOptions()
+        scrapeOptions.maxBodyBytes = max(1, flags.scrape.maximumBodyBytes)
+        scrapeOptions.workerCount = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        // Two servers with the same targets, told apart by their host or their external labels, start at other moments.
+        scrapeOptions.offsetSeed = configuration.global.externalLabels.hash64(seed: hashBytes(hostName().bytes.span))
+        scrape = ScrapeManager(store: head, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))
 
         let state = ConfigurationState()
         reloader = Reloader(file: file, scrape: scrape, state: state, time: time)
@@ -72,7 +78,7 @@ struct ServerProcess {
         options.isLifecycleEnabled = flags.web.isLifecycleEnabled
         options.lookbackDeltaMs = flags.query.lookbackDelta.ms
         options.flags = flags.shownFlags
-        options.storageRetention = flags.storage.retention.description
+        options.storageRetention = formatDuration(retentionMs)
         if flags.web.corsOrigin != ".*" {
             do { options.corsOrigin = try AnchoredRegex(ByteString(flags.web.corsOrigin)) } catch {
                 complain("could not compile CORS regex string \(goQuoted(flags.web.corsOrigin)) (--web.cors.origin): \(error)")
