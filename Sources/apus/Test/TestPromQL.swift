@@ -6,9 +6,10 @@ struct TestPromQL: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "promql", abstract: "Run PromQL scripts: load series, evaluate expressions, compare the results.",
         discussion: """
-            The format is that of the .test files in Prometheus's repository:
+            The format is that of the .test files in Prometheus's repository; an empty line ends a block:
               load 1m
                 up 1 1 1
+
               eval instant at 2m sum(up)
                 1
             Exit status: 0 when all expectations are met, 1 when one is not.
