@@ -11,7 +11,7 @@ struct TestPromQL: ParsableCommand {
                 up 1 1 1
 
               eval instant at 2m sum(up)
-                1
+                {} 1
             Exit status: 0 when all expectations are met, 1 when one is not.
             """)
 
