@@ -2,7 +2,6 @@ public import ApusBytes
 public import ApusConfig
 public import ApusModel
 public import ApusStorage
-import Glibc
 
 /// Discovers targets and scrapes them into a store.
 ///
