@@ -3,7 +3,7 @@ import ApusExposition
 import ApusMetrics
 import ApusModel
 
-let expositionBenchmarks: [Benchmark] = [
+@MainActor let expositionBenchmarks: [Benchmark] = [
     Benchmark(name: "scan a page seen before", unit: "sample", sketch: "one hash of the expected line and a short number: ~15 ns")
     {
         let pages = (0..<2).map { makePage(families: 500, values: $0) }

@@ -1,5 +1,5 @@
 /// `apus-bench [WORD …]` runs the benchmarks whose name contains one of the words, or all.
-@main struct Main {
+@main @MainActor struct Main {
     static func main() throws {
         let words = CommandLine.arguments.dropFirst()
         let all = expositionBenchmarks + storageBenchmarks + queryBenchmarks

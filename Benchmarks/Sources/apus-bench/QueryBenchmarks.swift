@@ -3,7 +3,7 @@ import ApusModel
 import ApusPromQL
 import ApusStorage
 
-let queryBenchmarks: [Benchmark] = [
+@MainActor let queryBenchmarks: [Benchmark] = [
     rangeQuery("rate 1600 x 1441", "rate(metric_1_total[1m])", "window edges only: 2 to 10 ns a step"),
     rangeQuery("sum of rate", "sum by (mode) (rate(metric_1_total[1m]))", "the same and one fold: memory is groups x steps"),
     Benchmark(name: "parse", unit: "query", sketch: "a panel's expression: microseconds, no allocation a token") {

@@ -23,7 +23,7 @@ func makeHead(series count: Int) throws -> (head: Head, batches: [SampleBatch]) 
     return (head, batches)
 }
 
-let storageBenchmarks: [Benchmark] = [
+@MainActor let storageBenchmarks: [Benchmark] = [
     Benchmark(
         name: "append", unit: "sample",
         sketch: "100k known series, random floats, no log: a cache line of state and one of chunk each, ~100 ns/sample at most"
