@@ -14,7 +14,7 @@ struct WebAssets: Sendable {
     }
 
     static let pagePaths: Set<String> = [
-        "/", "/query", "/graph", "/targets", "/status", "/flags", "/config", "/tsdb-status", "/service-discovery", "/alerts", "/rules",
+        "/", "/query", "/graph", "/targets", "/status", "/flags", "/config", "/tsdb-status", "/service-discovery",
     ]
     private let assets: [String: Asset]
 
