@@ -33,6 +33,10 @@ extension Parser {
             selector.name = text(name)
             selector.matchers.append(Matcher(metricNameLabel, equals: selector.name))
         }
+        selectorCount += 1
+        if selectorCount > options.maxSelectors {
+            throw lines.error("query has more than \(options.maxSelectors) selectors (limit of selectors)", start..<previousEnd)
+        }
         return add(.vectorSelector(selector), .instantVector, start..<previousEnd)
     }
 

@@ -42,6 +42,8 @@ struct Parser {
     private var openAggregations = 0
     /// How many brackets and signs are open in the duration being read.
     var durationNesting = 0
+    /// How many selectors have been read.
+    var selectorCount = 0
 
     init(_ query: ByteString, _ options: ParserOptions) throws(ParseError) {
         self.query = query.bytes

@@ -11,15 +11,18 @@ public struct ParserOptions: Sendable, Equatable {
     /// How many brackets, calls, signs and unfinished operators may be open at once. Bounds the height of the tree, but
     /// for chains that lean left.
     public var maxNesting: Int
+    /// How many selectors a query may have: each is looked up, and costs a fraction of a millisecond however little it finds.
+    public var maxSelectors: Int
 
     public init(
         enableExperimentalFunctions: Bool = false, enableExtendedRangeSelectors: Bool = false,
-        enableBinopFill: Bool = false, maxQueryBytes: Int = 1 << 20, maxNesting: Int = 1_000
+        enableBinopFill: Bool = false, maxQueryBytes: Int = 1 << 20, maxNesting: Int = 1_000, maxSelectors: Int = 5_000
     ) {
         self.enableExperimentalFunctions = enableExperimentalFunctions
         self.enableExtendedRangeSelectors = enableExtendedRangeSelectors
         self.enableBinopFill = enableBinopFill
         self.maxQueryBytes = maxQueryBytes
         self.maxNesting = maxNesting
+        self.maxSelectors = maxSelectors
     }
 }

@@ -61,7 +61,8 @@ struct ServerProcess {
         let engine = QueryEngine(options: engineOptions, time: time)
         var scrapeOptions = ScrapeOptions()
         scrapeOptions.maxBodyBytes = max(1, flags.scrape.maximumBodyBytes)
-        scrapeOptions.workerCount = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        // A few more than a small machine has cores: a page of a million new series keeps one busy for seconds.
+        scrapeOptions.workerCount = max(4, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         // Two servers with the same targets, told apart by their host or their external labels, start at other moments.
         scrapeOptions.offsetSeed = configuration.global.externalLabels.hash64(seed: hashBytes(hostName().bytes.span))
         scrape = ScrapeManager(store: head, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))

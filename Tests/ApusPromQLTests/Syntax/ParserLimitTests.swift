@@ -49,6 +49,12 @@ import Testing
         _ = try parseExpression(ByteString("label_join(x, \"d\", \"s\", \(arguments))"))
     }
 
+    @Test("selectors have a limit of number") func selectors() throws {
+        _ = try parseExpression(ByteString("x" + String(repeating: "+x", count: 4_999)))
+        let failure = parseFailure("x" + String(repeating: "+x", count: 5_000), .init()) ?? ""
+        #expect(failure == "1:10001: parse error: query has more than 5000 selectors (limit of selectors)")
+    }
+
     @Test("queries have a limit of size") func size() {
         let query = "1" + String(repeating: " ", count: 1 << 20)
         #expect(parseFailure(query, .init()) == "1:1: parse error: query of 1048577 bytes is longer than 1048576 bytes (limit of query size)")
