@@ -11,7 +11,7 @@ import Glibc
 /// Feeds random bytes to one parser or decoder, chosen by the environment variable `APUS_FUZZ_TARGET`. A crash, a hang or
 /// an answer that contradicts itself is a find; libFuzzer writes the input to a file.
 @main struct Fuzz {
-    static let targets: [String: ([UInt8]) -> Void] = [
+    static let targets: [String: @Sendable ([UInt8]) -> Void] = [
         "text": text, "double": double, "promql": promql, "regex": regex, "config": config, "xor": xor,
     ]
     nonisolated(unsafe) static var chosen: ([UInt8]) -> Void = { _ in }
