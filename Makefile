@@ -5,7 +5,7 @@
 help:
 	@echo "make run          build, start the server and the example service, print where to look"
 	@echo "make test         build and run every test      (make test ARGS='--filter ApusTSDBTests')"
-	@echo "make bench        the benchmarks                (make bench ARGS=append)"
+	@echo "make bench        the benchmarks, and the ratios to a Prometheus on PATH (make bench ARGS=append)"
 	@echo "make fuzz         fuzz each parser for a minute (make fuzz TARGET=text SECONDS=600)"
 	@echo "make format       lay out the Swift sources"
 	@echo "make docs         the API documentation, into .build/docs"
@@ -19,6 +19,8 @@ test:
 
 bench:
 	swift run -c release --package-path Benchmarks apus-bench $(ARGS)
+	swift build -c release --product apus
+	python3 Benchmarks/peers.py "$$(swift build -c release --show-bin-path)/apus"
 
 fuzz:
 	scripts/fuzz $(TARGET) $(SECONDS)
