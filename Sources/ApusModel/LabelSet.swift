@@ -181,19 +181,31 @@ extension LabelSet {
         return LabelSet(all)
     }
 
-    /// Only (`keep`), or all but, the labels in `names`. `names` need not be sorted.
-    public func filtered(_ names: some Collection<ByteString>, keep: Bool) -> LabelSet {
+    /// Only (`keep`), or all but, the labels in `names`. `names` need not be sorted. Allocates once, and not at all when
+    /// every label stays or none does.
+    public func filtered(_ names: [ByteString], keep: Bool) -> LabelSet {
         var bytes: [UInt8] = []
         let span = encoded.span
+        // Pairs lie side by side, so those that stay are copied in runs.
+        var runStart = 0
+        var previousEnd = 0
         for pair in ranges {
-            let name = span.extracting(pair.name)
-            if names.contains(where: { equalBytes($0.bytes.span, name) }) == keep {
-                bytes.appendUvarint(UInt64(pair.name.count))
-                bytes.append(contentsOf: encoded[pair.name])
-                bytes.appendUvarint(UInt64(pair.value.count))
-                bytes.append(contentsOf: encoded[pair.value])
+            let end = pair.value.upperBound
+            if Self.isListed(span.extracting(pair.name), in: names) != keep {
+                if runStart < previousEnd { bytes.append(contentsOf: encoded[runStart..<previousEnd]) }
+                runStart = end
             }
+            previousEnd = end
         }
+        if runStart == 0 { return self }
+        if runStart < previousEnd { bytes.append(contentsOf: encoded[runStart..<previousEnd]) }
         return LabelSet(alreadyEncoded: bytes)
+    }
+
+    private static func isListed(_ name: Span<UInt8>, in names: [ByteString]) -> Bool {
+        for candidate in names where candidate.count == name.count {
+            if equalBytes(candidate.bytes.span, name) { return true }
+        }
+        return false
     }
 }

@@ -29,6 +29,11 @@ import Testing
         let set: LabelSet = ["__name__": "up", "job": "x", "instance": "y"]
         #expect(set.filtered(["job"], keep: true) == ["job": "x"])
         #expect(set.filtered(["job", "__name__"], keep: false) == ["instance": "y"])
+        #expect(set.filtered([], keep: true) == .empty)
+        #expect(set.filtered([], keep: false) == set)
+        #expect(set.filtered(["instance"], keep: false) == ["__name__": "up", "job": "x"])
+        #expect(set.filtered(["__name__", "job"], keep: true) == ["__name__": "up", "job": "x"])
+        #expect(LabelSet.empty.filtered(["job"], keep: true) == .empty)
         #expect(set.setting([("job", nil), ("a", "b")]) == ["__name__": "up", "instance": "y", "a": "b"])
     }
 
