@@ -12,15 +12,20 @@ let modules: [Target] = [
     .target(name: "CLinux"),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
+    .systemLibrary(name: "CSnappy", providers: [.apt(["libsnappy-dev"])]),
+    .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "CChecksum"),
     .target(name: "CWebAssets", exclude: ["Assets"]),
 
-    .target(name: "ApusBytes", swiftSettings: strict),
+    .target(name: "ApusBytes", dependencies: ["CChecksum"], swiftSettings: strict),
     .target(name: "ApusModel", dependencies: ["ApusBytes"], swiftSettings: strict),
     .target(name: "ApusExposition", dependencies: ["ApusBytes", "ApusModel"], swiftSettings: strict),
     .target(name: "ApusMetrics", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], swiftSettings: strict),
     .target(name: "ApusRegex", dependencies: ["ApusBytes", "CRE2"], swiftSettings: strict),
     .target(name: "ApusStorage", dependencies: ["ApusBytes", "ApusModel", "ApusRegex"], swiftSettings: strict),
-    .target(name: "ApusTSDB", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage"], swiftSettings: strict),
+    .target(
+        name: "ApusTSDB", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "CSnappy", "CZstd"],
+        swiftSettings: strict),
     .target(name: "ApusPromQL", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage"], swiftSettings: strict),
     .target(name: "ApusConfig", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "Yams"], swiftSettings: strict),
     .target(
