@@ -15,10 +15,13 @@ enum Programs {
 
     static let nodeExporter = find("prometheus-node-exporter", "node_exporter")
     static let promtool = find("promtool")
+    static let prometheus = find("prometheus")
     static let chromium = find("chromium", "chromium-browser", "google-chrome")
 
     private static func find(_ names: String...) -> URL? {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
+        let environment = ProcessInfo.processInfo.environment
+        // Newer peers than the system's may lie in a folder of their own.
+        let folders = (environment["APUS_PEERS"].map { [Substring($0)] } ?? []) + (environment["PATH"] ?? "/usr/bin").split(separator: ":")
         for name in names {
             for folder in folders {
                 let path = "\(folder)/\(name)"
