@@ -22,11 +22,11 @@ import Testing
         var random = SplitMix(state: 42)
         for round in 0..<Self.kills {
             let server = try DirectoryServer(Programs.apus, in: folder, target: target)
-            let started = try #require(server.history(of: target), "round \(round): \(server.process.output)")
+            let started = try server.history(of: target)
             if let before { try #require(started.losses(since: before) == [], "round \(round): \(server.process.output)") }
             try #require(started.lies == [], "round \(round)")
             try #require(server.live(5 + Int(random.next() % 60), of: target), "no scrapes in round \(round): \(server.process.output)")
-            before = try #require(server.history(of: target))
+            before = try server.history(of: target)
             try #require((before?.count ?? 0) > started.count)
             #expect(server.kill())
         }
@@ -40,10 +40,10 @@ import Testing
         var before: SampleHistory?
         for _ in 0..<3 {
             let server = try DirectoryServer(Programs.apus, in: folder, target: target)
-            let started = try #require(server.history(of: target))
+            let started = try server.history(of: target)
             if let before { try #require(started.losses(since: before) == [], "\(server.process.output)") }
             #expect(server.live(80, of: target))
-            before = try #require(server.history(of: target))
+            before = try server.history(of: target)
             #expect(server.process.stop() == 0, "\(server.process.output)")
         }
         try? FileManager.default.removeItem(at: folder)
@@ -60,19 +60,22 @@ import Testing
         for round in 0..<Self.alternations {
             let program = round % 2 == 0 ? prometheus : Programs.apus
             let server = try DirectoryServer(program, in: folder, target: target)
-            let started = try #require(server.history(of: target), "round \(round): \(server.process.output)")
+            let started = try server.history(of: target)
             if let before {
                 try #require(started.losses(since: before) == [], "round \(round), \(program.lastPathComponent): \(server.process.output)")
             }
             try #require(started.lies == [], "round \(round), \(program.lastPathComponent)")
             try #require(server.live(50, of: target), "no scrapes in round \(round): \(server.process.output)")
-            before = try #require(server.history(of: target))
+            var seen = try server.history(of: target)
             // Killed in every third round, so that each kind is killed and stopped.
             if round % 3 == 0 {
                 #expect(server.kill())
+                // A killed Prometheus may lose what came out of order: its markers can name chunks that were still in a buffer.
+                if program == prometheus { seen.samples["late/0"] = nil }
             } else {
                 #expect(server.process.stop() == 0, "\(server.process.output)")
             }
+            before = seen
         }
         let blocks = try FileManager.default.contentsOfDirectory(atPath: folder.appending(path: "data").path).filter { $0.count == 26 }
         #expect(!blocks.isEmpty, "nothing was compacted, so the test has shown less than it says")

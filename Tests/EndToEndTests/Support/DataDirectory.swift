@@ -60,16 +60,17 @@ struct SampleHistory {
     var count: Int { samples.values.reduce(0) { $0 + $1.count } }
 
     /// All samples of the life target's series, up to its newest time.
-    init?(from address: String, of target: LifeTarget) {
+    init(from address: String, of target: LifeTarget) throws {
         let now = target.nowMs
         let seconds = (now - target.startMs) / 1000 + 60
         let form = ["query": "{__name__=~\"life|late|passing\"}[\(seconds)s]", "time": "\(Double(now) / 1000)"]
-        guard let answer = request("POST", address + "/api/v1/query", form: form), answer.status == 200 else { return nil }
+        let answer = request("POST", address + "/api/v1/query", form: form)
+        guard let answer, answer.status == 200 else { throw RunningSystem.Failure("no history: \(answer?.text ?? "no answer")") }
         for series in answer.json["data"]["result"].list {
             let labels = (series["metric"].value as? [String: String]) ?? [:]
             let name = "\(labels["__name__"] ?? "?")/\(labels["series"] ?? "?")"
             for sample in series["values"].list {
-                guard let time = sample[0].number, let value = sample[1].string else { return nil }
+                guard let time = sample[0].number, let value = sample[1].string else { throw RunningSystem.Failure("not a sample: \(sample)") }
                 samples[name, default: [:]][Int((time * 1000).rounded())] = value
             }
         }
@@ -137,7 +138,7 @@ struct DirectoryServer {
         return eventually(within: 60) { target.scrapes >= goal }
     }
 
-    func history(of target: LifeTarget) -> SampleHistory? { SampleHistory(from: address, of: target) }
+    func history(of target: LifeTarget) throws -> SampleHistory { try SampleHistory(from: address, of: target) }
 
     /// No time to say goodbye.
     func kill() -> Bool {

@@ -62,7 +62,7 @@ final class PageServer: Sendable {
         var sent = 0
         while sent < answer.count {
             let count = unsafe answer.withUnsafeBytes { bytes in
-                unsafe send(client, bytes.baseAddress.map { unsafe $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+                unsafe send(client, bytes.baseAddress.map { unsafe $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
             }
             if count <= 0 { return }
             sent += count
