@@ -1,23 +1,40 @@
+import ApusModel
+
 /// The decoded samples of one series: a column of times and a column of values. Lend the same one again and again.
 ///
+///     timestamps   t₀   t₁   t₂   t₃   t₄
+///     values       v₀   v₁   Σ₂   Σ₃   v₄        of a histogram: its sum
+///     runs        [float   )[histogram)[float)
+///     histograms            h₂   h₃              words and layouts: `SampleColumns+Histograms`
+///
 /// Memory is raw and grows by doubling: a decoder reserves what a chunk may hold and then stores without checks.
-/// The kinds of sample that are not floats (native histograms) have a run in `runs` each; today all runs are float.
+/// Only the runs that are not float are noted down, so that floats, which nearly all samples are, cost no bookkeeping.
 @safe public struct SampleColumns: ~Copyable {
     /// What the samples of one stretch of the columns are.
     public enum Kind: UInt8, Sendable { case float, histogram, floatHistogram }
-    public struct Run: Sendable {
+    public struct Run: Sendable, Equatable {
         public let kind: Kind
         /// Half-open, indices of samples.
         public let range: Range<Int>
+        public init(kind: Kind, range: Range<Int>) {
+            self.kind = kind
+            self.range = range
+        }
     }
 
     public private(set) var count = 0
+    /// Whether native histograms are wanted. Without, decoders leave them out, and a reader of floats needs no second look.
+    public let wantsHistograms: Bool
     @usableFromInline var capacity: Int
     @usableFromInline var timestamps: UnsafeMutablePointer<Int64>
     @usableFromInline var values: UnsafeMutablePointer<Double>
+    var histogramStore = HistogramStore()
+    /// Start timestamps, ms, 0 for none; as long as the last sample that has one.
+    var starts: [Int64] = []
 
-    public init(capacity: Int = 256) {
+    public init(capacity: Int = 256, histograms: Bool = false) {
         self.capacity = max(capacity, 16)
+        wantsHistograms = histograms
         unsafe timestamps = .allocate(capacity: self.capacity)
         unsafe values = .allocate(capacity: self.capacity)
     }
@@ -27,10 +44,19 @@
         unsafe values.deallocate()
     }
 
-    /// The stretches of one kind, in order; together they cover all samples.
-    public var runs: [Run] { count == 0 ? [] : [Run(kind: .float, range: 0..<count)] }
+    public mutating func removeAll() {
+        count = 0
+        if !histogramStore.runs.isEmpty { histogramStore.removeAll() }
+        if !starts.isEmpty { starts.removeAll(keepingCapacity: true) }
+    }
 
-    public mutating func removeAll() { count = 0 }
+    /// Takes back what was appended behind the first `newCount` samples.
+    public mutating func truncate(toCount newCount: Int) {
+        if newCount >= count { return }
+        count = max(0, newCount)
+        if !histogramStore.runs.isEmpty { histogramStore.truncate(toCount: count) }
+        if starts.count > count { starts.removeSubrange(count...) }
+    }
 
     public mutating func append(timestampMs: Int64, value: Double) {
         reserve(1)
@@ -61,7 +87,7 @@
         capacity = newCapacity
     }
 
-    /// For decoders: hands out room for `maximum` more samples; `body` returns how many it wrote.
+    /// For decoders: hands out room for `maximum` more floats; `body` returns how many it wrote.
     @inlinable
     public mutating func appendUninitialized<E: Error>(
         maximum: Int, _ body: (UnsafeMutablePointer<Int64>, UnsafeMutablePointer<Double>) throws(E) -> Int
@@ -91,8 +117,57 @@
         precondition(index >= 0 && index < count, "sample index out of range")
         return unsafe timestamps[index]
     }
+    /// The value of a float, the sum of a histogram.
     public borrowing func value(at index: Int) -> Double {
         precondition(index >= 0 && index < count, "sample index out of range")
         return unsafe values[index]
+    }
+
+    // MARK: Start timestamps
+
+    /// Whether any sample has a start timestamp.
+    public var hasStartTimestamps: Bool { !starts.isEmpty }
+
+    /// When the counting began that the sample counts from, ms; 0 when nobody said.
+    public borrowing func startTimestampMs(at index: Int) -> Int64 {
+        index >= 0 && index < starts.count ? starts[index] : 0
+    }
+
+    public mutating func setStartTimestampMs(_ startMs: Int64, at index: Int) {
+        precondition(index >= 0 && index < count, "sample index out of range")
+        if index < starts.count {
+            starts[index] = startMs
+        } else if startMs != 0 {
+            starts.append(contentsOf: repeatElement(0, count: index - starts.count))
+            starts.append(startMs)
+        }
+    }
+
+    // MARK: Copying
+
+    /// Appends samples of other columns, of all kinds and with their start timestamps.
+    public mutating func append(contentsOf other: borrowing SampleColumns, _ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= other.count, "samples out of range")
+        let first = count
+        if other.histogramStore.runs.isEmpty {
+            reserve(range.count)
+            // SAFETY: `reserve` made the room; the source lies within the other's columns, which are other memory.
+            unsafe (timestamps + count).update(from: other.timestamps + range.lowerBound, count: range.count)
+            unsafe (values + count).update(from: other.values + range.lowerBound, count: range.count)
+            count &+= range.count
+        } else {
+            for index in range {
+                if other.kind(at: index) == .float {
+                    append(timestampMs: other.timestampMs(at: index), value: other.value(at: index))
+                } else {
+                    appendHistogram(at: index, of: other)
+                }
+            }
+        }
+        if other.starts.count > range.lowerBound {
+            for index in range where other.startTimestampMs(at: index) != 0 {
+                setStartTimestampMs(other.startTimestampMs(at: index), at: first + index - range.lowerBound)
+            }
+        }
     }
 }

@@ -9,23 +9,93 @@ public struct SeriesRef: Hashable, Comparable, Sendable {
 
 /// One scrape's samples in columns: what is appended together, and becomes visible together.
 ///
-/// The three columns have equal length. Reuse a batch from scrape to scrape: `removeAll` keeps its memory.
+/// The three columns of floats have equal length, and `startTimestampsMs` has it too or is empty. Beside them, and empty in
+/// most batches, lie native histograms, exemplars and metadata. Floats are stored first: a writer that has a float and an
+/// older histogram of one series sends two batches. Reuse a batch from scrape to scrape: `removeAll` keeps its memory.
 public struct SampleBatch: Sendable {
+    /// One native histogram of one series.
+    public struct HistogramSample: Sendable, Equatable {
+        public var ref: SeriesRef
+        public var timestampMs: Int64
+        /// When its counting began, ms; 0 for unknown.
+        public var startTimestampMs: Int64
+        public var histogram: NativeHistogram
+        public init(ref: SeriesRef, timestampMs: Int64, startTimestampMs: Int64 = 0, histogram: NativeHistogram) {
+            self.ref = ref
+            self.timestampMs = timestampMs
+            self.startTimestampMs = startTimestampMs
+            self.histogram = histogram
+        }
+    }
+    public struct ExemplarSample: Sendable, Equatable {
+        public var ref: SeriesRef
+        public var exemplar: Exemplar
+        public init(ref: SeriesRef, exemplar: Exemplar) {
+            self.ref = ref
+            self.exemplar = exemplar
+        }
+    }
+    /// What a target said of the family that a series belongs to.
+    public struct SeriesMetadata: Sendable, Equatable {
+        public var ref: SeriesRef
+        public var metadata: MetricMetadata
+        public init(ref: SeriesRef, metadata: MetricMetadata) {
+            self.ref = ref
+            self.metadata = metadata
+        }
+    }
+
     public var refs: [SeriesRef] = []
     public var timestampsMs: [Int64] = []
     public var values: [Double] = []
+    /// When the counting of each float began, ms, 0 for unknown; empty when it is unknown of all.
+    public var startTimestampsMs: [Int64] = []
+    public var histograms: [HistogramSample] = []
+    public var exemplars: [ExemplarSample] = []
+    public var metadata: [SeriesMetadata] = []
 
     public init() {}
+    /// Floats.
     @inlinable public var count: Int { refs.count }
+    /// Whether there is nothing at all in it.
+    @inlinable public var isEmpty: Bool { refs.isEmpty && histograms.isEmpty && exemplars.isEmpty && metadata.isEmpty }
+
     @inlinable public mutating func append(_ ref: SeriesRef, timestampMs: Int64, value: Double) {
         refs.append(ref)
         timestampsMs.append(timestampMs)
         values.append(value)
+        if !startTimestampsMs.isEmpty { startTimestampsMs.append(0) }
     }
+    public mutating func append(_ ref: SeriesRef, timestampMs: Int64, value: Double, startTimestampMs: Int64) {
+        if startTimestampMs != 0 && startTimestampsMs.isEmpty {
+            startTimestampsMs.append(contentsOf: repeatElement(0, count: refs.count))
+            // `append` below takes a column without elements for a column that is not there.
+            refs.append(ref)
+            timestampsMs.append(timestampMs)
+            values.append(value)
+            startTimestampsMs.append(startTimestampMs)
+            return
+        }
+        append(ref, timestampMs: timestampMs, value: value)
+        if !startTimestampsMs.isEmpty { startTimestampsMs[startTimestampsMs.count - 1] = startTimestampMs }
+    }
+    public mutating func append(_ ref: SeriesRef, timestampMs: Int64, histogram: NativeHistogram, startTimestampMs: Int64 = 0) {
+        histograms.append(
+            HistogramSample(ref: ref, timestampMs: timestampMs, startTimestampMs: startTimestampMs, histogram: histogram))
+    }
+    public mutating func append(_ ref: SeriesRef, exemplar: Exemplar) { exemplars.append(ExemplarSample(ref: ref, exemplar: exemplar)) }
+    public mutating func append(_ ref: SeriesRef, metadata: MetricMetadata) {
+        self.metadata.append(SeriesMetadata(ref: ref, metadata: metadata))
+    }
+
     public mutating func removeAll() {
         refs.removeAll(keepingCapacity: true)
         timestampsMs.removeAll(keepingCapacity: true)
         values.removeAll(keepingCapacity: true)
+        startTimestampsMs.removeAll(keepingCapacity: true)
+        histograms.removeAll(keepingCapacity: true)
+        exemplars.removeAll(keepingCapacity: true)
+        metadata.removeAll(keepingCapacity: true)
     }
 }
 
@@ -38,20 +108,36 @@ public struct AppendOutcome: Sendable {
         case duplicateTimestamp
         /// Older than what the store still takes.
         case outOfBounds
+        /// Out of order, and older than the out-of-order window.
+        case tooOld
         /// The ref is not, or no longer, one of the store's: resolve the labels again and append again.
         case unknownSeries
+        /// A native histogram that makes no sense; the text says why.
+        case invalidHistogram(String)
+        /// An exemplar that is not newer than the newest of its series.
+        case outOfOrderExemplar
+        /// The newest exemplar of its series once more: dropped, and no error to anyone but statistics.
+        case duplicateExemplar
+        /// An exemplar whose labels are longer than `Exemplar.maxLabelCharacters`.
+        case exemplarLabelsTooLong
     }
+    /// The part of a batch that an index counts in.
+    public enum Part: UInt8, Sendable, Hashable { case float, histogram, exemplar, metadata }
     public struct Rejection: Sendable, Hashable {
-        /// Index into the batch.
+        /// Index into the batch's floats, or into the part named.
         public let index: Int
+        public let part: Part
         public let reason: Reason
-        public init(index: Int, reason: Reason) {
+        public init(index: Int, part: Part = .float, reason: Reason) {
             self.index = index
+            self.part = part
             self.reason = reason
         }
     }
+    /// Floats and histograms.
     public var appended: Int
-    /// In order of index; empty in the usual case. All other samples of the batch were stored.
+    public var exemplarsAppended = 0
+    /// In order of part and index; empty in the usual case. All others of the batch were stored.
     public var rejections: [Rejection]
     public init(appended: Int = 0, rejections: [Rejection] = []) {
         self.appended = appended

@@ -221,7 +221,7 @@ final class ScrapeAppender {
     ) {
         var unknown: Set<UInt64> = []
         var reportIsUnknown = false
-        for rejection in outcome.rejections {
+        for rejection in outcome.rejections where rejection.part == .float {
             guard rejection.index < sampleCount else {
                 // Staleness markers may come too late, and report series have no one to tell.
                 if rejection.index >= reportStart && rejection.reason == .unknownSeries { reportIsUnknown = true }
@@ -230,7 +230,8 @@ final class ScrapeAppender {
             switch rejection.reason {
             case .outOfOrder: report.outOfOrder += 1
             case .duplicateTimestamp: report.duplicates += 1
-            case .outOfBounds: report.outOfBounds += 1
+            case .outOfBounds, .tooOld: report.outOfBounds += 1
+            case .invalidHistogram, .outOfOrderExemplar, .duplicateExemplar, .exemplarLabelsTooLong: break
             case .unknownSeries: unknown.insert(batch.refs[rejection.index].rawValue)
             }
         }

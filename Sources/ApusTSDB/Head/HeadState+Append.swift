@@ -30,8 +30,9 @@ extension HeadState {
             switch rejection.reason {
             case .outOfOrder: counters.outOfOrder &+= 1
             case .duplicateTimestamp: counters.duplicates &+= 1
-            case .outOfBounds: counters.outOfBounds &+= 1
+            case .outOfBounds, .tooOld: counters.outOfBounds &+= 1
             case .unknownSeries: counters.unknownSeries &+= 1
+            case .invalidHistogram, .outOfOrderExemplar, .duplicateExemplar, .exemplarLabelsTooLong: break
             }
         }
         return outcome
