@@ -46,6 +46,11 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
     /// Bytes from the start of the text.
     public let offset: Int
+
+    public init(description: String, offset: Int) {
+        self.description = description
+        self.offset = offset
+    }
 }
 
 /// Reads one JSON text (RFC 8259), strictly, with a limit on depth. For small files: what is read is held in memory.

@@ -1,4 +1,4 @@
-public import ApusBytes
+import ApusBytes
 
 /// What names a block: 48 bits of time and 80 of chance, so that names sort by the time they were made.
 ///
