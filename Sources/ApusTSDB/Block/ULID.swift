@@ -1,5 +1,3 @@
-import ApusBytes
-
 /// What names a block: 48 bits of time and 80 of chance, so that names sort by the time they were made.
 ///
 ///     01M83RV6B2 13WDT0QDJ74YDY8Y      26 digits of Crockford's base 32

@@ -1,0 +1,149 @@
+import ApusBytes
+public import ApusModel
+
+/// An entry of the series section, with its parts found.
+///
+///     ┌──────────────┬─────────────┬────────────────────┬─────────────┬────────────────────────────┬────────┐
+///     │ uvarint size │ label count │ name, value symbol │ chunk count │ min, max − min, chunk ref… │ CRC32C │
+///     └──────────────┴─────────────┴────────────────────┴─────────────┴────────────────────────────┴────────┘
+///
+/// A chunk after the first has `min − last max` (uvarint), `max − min` (uvarint) and `ref − last ref` (varint).
+struct SeriesEntry: BitwiseCopyable, Sendable {
+    /// Where the symbols begin, in the file.
+    let labels: Int
+    let labelCount: Int
+    /// Where the chunk count is, and the end of the entry.
+    let chunks: Int
+    let end: Int
+}
+
+extension IndexReader {
+    /// Labels and chunks of a series.
+    public func series(_ ref: UInt32) throws(BlockError) -> (labels: LabelSet, chunks: [ChunkMeta]) {
+        let entry = try seriesEntry(ref)
+        var metas: [ChunkMeta] = []
+        var chunks = try chunks(of: entry)
+        while let meta = try chunks.next() { metas.append(meta) }
+        guard let labels = labelSet(of: entry) else { throw .corrupt(path, entry.labels, "read series: unknown symbol offset") }
+        return (labels, metas)
+    }
+
+    /// Finds a series and checks its checksum.
+    func seriesEntry(_ ref: UInt32) throws(BlockError) -> SeriesEntry {
+        let content = try file.entry(at: version == 1 ? Int(ref) : Int(ref) &* IndexFormat.seriesAlignment)
+        var reader = try file.reader(content.lowerBound, content.upperBound)
+        let count = try file.decoding(content.lowerBound) { () throws(ByteReaderError) in try reader.uvarint() }
+        // A label takes two bytes or more.
+        guard count <= UInt64(reader.remaining / 2) else { throw .corrupt(path, content.lowerBound, "read series: invalid size") }
+        let labels = content.lowerBound &+ reader.offset
+        guard let chunks = skipVarints(Int(count) &* 2, from: labels, to: content.upperBound) else {
+            throw .corrupt(path, labels, "read series: invalid size")
+        }
+        return SeriesEntry(labels: labels, labelCount: Int(count), chunks: chunks, end: content.upperBound)
+    }
+
+    /// Where the n-th varint from `start` on ends: as many bytes without the high bit are passed, eight at a time.
+    private func skipVarints(_ count: Int, from start: Int, to end: Int) -> Int? {
+        var left = count
+        var offset = start
+        // SAFETY: `end` lies in the file, and all loads end before it.
+        while left > 0 && offset &+ 8 <= end {
+            let word = unsafe file.base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            let last = (~word & 0x8080_8080_8080_8080).nonzeroBitCount
+            if last >= left { break }
+            left &-= last
+            offset &+= 8
+        }
+        while left > 0 {
+            if offset >= end { return nil }
+            if unsafe file.base.load(fromByteOffset: offset, as: UInt8.self) < 0x80 { left &-= 1 }
+            offset &+= 1
+        }
+        return offset
+    }
+
+    /// The labels of a series: the fields of its symbols, copied one behind the other. Nil when one is no symbol.
+    func labelSet(of entry: SeriesEntry) -> LabelSet? {
+        guard var reader = try? file.reader(entry.labels, entry.chunks) else { return nil }
+        let fieldCount = entry.labelCount &* 2
+        return unsafe withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: max(fieldCount, 1)) { fields in
+            var total = 0
+            for index in 0..<fieldCount {
+                guard let symbol = try? reader.uvarint(), let field = unsafe symbols.field(symbol) else { return nil }
+                unsafe fields.initializeElement(at: index, to: field)
+                total &+= field.count
+            }
+            let encoded = unsafe [UInt8](unsafeUninitializedCapacity: total) { buffer, initialized in
+                guard var target = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
+                // SAFETY: the fields are `total` bytes together, which is the room of the buffer.
+                for index in 0..<fieldCount {
+                    let field = unsafe fields[index]
+                    guard let source = field.baseAddress else { continue }
+                    unsafe target.copyMemory(from: source, byteCount: field.count)
+                    unsafe target += field.count
+                }
+                initialized = total
+            }
+            return LabelSet(alreadyEncoded: encoded)
+        }
+    }
+
+    /// The symbol of a series' value for a name, nil when it has no such label.
+    func valueSymbol(of entry: SeriesEntry, name: UInt64) throws(BlockError) -> UInt64? {
+        var reader = try file.reader(entry.labels, entry.chunks)
+        return try file.decoding(entry.labels) { () throws(ByteReaderError) in
+            for _ in 0..<entry.labelCount {
+                let (found, value) = (try reader.uvarint(), try reader.uvarint())
+                if found == name { return value }
+            }
+            return nil
+        }
+    }
+
+    func chunks(of entry: SeriesEntry) throws(BlockError) -> ChunkMetas { try ChunkMetas(file, entry.chunks, entry.end) }
+    /// The same, from where they begin and end.
+    func chunks(from start: Int, to end: Int) throws(BlockError) -> ChunkMetas { try ChunkMetas(file, start, end) }
+}
+
+/// The chunks of one series, in order of time. Not to be used beyond the life of the index.
+struct ChunkMetas {
+    private var reader: ByteReader
+    private let path: String
+    private let start: Int
+    private var left: UInt64
+    private var isFirst = true
+    private var lastMax: Int64 = 0
+    private var lastRef: UInt64 = 0
+
+    init(_ file: CheckedFile, _ start: Int, _ end: Int) throws(BlockError) {
+        path = file.path
+        self.start = start
+        var reader = try file.reader(start, end)
+        left = try file.decoding(start) { () throws(ByteReaderError) in try reader.uvarint() }
+        self.reader = reader
+    }
+
+    mutating func next() throws(BlockError) -> ChunkMeta? {
+        if left == 0 { return nil }
+        left &-= 1
+        do throws(ByteReaderError) {
+            let minTime: Int64
+            let maxTime: Int64
+            if isFirst {
+                isFirst = false
+                minTime = try reader.varint()
+                maxTime = minTime &+ Int64(bitPattern: try reader.uvarint())
+                lastRef = try reader.uvarint()
+            } else {
+                minTime = lastMax &+ Int64(bitPattern: try reader.uvarint())
+                maxTime = minTime &+ Int64(bitPattern: try reader.uvarint())
+                lastRef = lastRef &+ UInt64(bitPattern: try reader.varint())
+            }
+            lastMax = maxTime
+            return ChunkMeta(ref: BlockChunkRef(rawValue: lastRef), minTimeMs: minTime, maxTimeMs: maxTime)
+        } catch {
+            left = 0
+            throw .corrupt(path, start &+ error.offset, "read series: invalid size")
+        }
+    }
+}
