@@ -31,10 +31,11 @@ enum SegmentFormat {
 
     /// Whether a record of `length` bytes, begun at `offset`, ends within a segment of `segmentBytes`.
     static func fits(_ length: Int, at offset: Int, segmentBytes: Int) -> Bool {
-        let payload = pageSizeBytes - headerSizeBytes
-        let here = max(0, pageRest(offset) - headerSizeBytes)
-        let pagesBehind = max(0, segmentBytes - offset) / pageSizeBytes
-        return length <= here + pagesBehind * payload
+        let rest = offset < segmentBytes ? pageRest(offset) : 0
+        let pagesBehind = max(0, segmentBytes - offset - rest) / pageSizeBytes
+        // Even nothing at all needs a header.
+        if rest < headerSizeBytes && pagesBehind == 0 { return false }
+        return length <= max(0, rest - headerSizeBytes) + pagesBehind * (pageSizeBytes - headerSizeBytes)
     }
 
     /// Appends a record's fragments to `output`, whose end will lie at `offset` of the segment; with the zeros before them

@@ -122,10 +122,24 @@ public final class WriteAheadLog: CommitLog {
 
     public func append(samples: borrowing SampleBatch) throws(AppendError) -> LogPosition {
         let batch = copy samples
-        return try commit(batch.count) { (writer: Writer) throws(FileError) in
+        let entries = batch.count + batch.histograms.count + batch.exemplars.count + batch.metadata.count
+        return try commit(entries) { (writer: Writer) throws(FileError) in
             try writer.addStaged()
+            if !batch.metadata.isEmpty {
+                writer.encoder.metadata(batch.metadata)
+                try writer.addEncoded()
+            }
             if batch.count > 0 {
                 writer.encoder.samples(batch.refs, batch.timestampsMs, batch.values, count: batch.count)
+                try writer.addEncoded()
+            }
+            if !batch.histograms.isEmpty {
+                for type in RecordEncoder.histogramTypes where writer.encoder.histograms(batch.histograms, of: type) > 0 {
+                    try writer.addEncoded()
+                }
+            }
+            if !batch.exemplars.isEmpty {
+                writer.encoder.exemplars(batch.exemplars)
                 try writer.addEncoded()
             }
             try writer.segments.flush()

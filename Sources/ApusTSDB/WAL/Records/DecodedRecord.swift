@@ -13,7 +13,7 @@ public import ApusStorage
 ///     exemplars          4 │ ref₀ u64, t₀ u64, { Δref, Δt varint, value f64, labels }…
 ///     mmap markers       5 │ { ref u64, chunk ref u64 }…
 ///     metadata           6 │ { ref uvarint, type u8, fields uvarint, { name, value }… }…
-///     histograms    7…10   │ ref₀ u64, t₀ u64, { Δref, Δt varint, histogram }…        see `RecordDecoder+Histograms`
+///     histograms    7…10   │ ref₀ u64, t₀ u64, { Δref, Δt varint, histogram }…        see `DecodedRecord+Histograms`
 ///     samples v2        11 │ ref, t₀, st₀ varint, f64, { Δref to the last, Δt to the first varint, start, f64 }…
 ///     start            │ 0 none │ 1 that of the sample before │ 2, Δst to the first varint │
 ///
@@ -23,16 +23,17 @@ public struct DecodedRecord: Sendable {
     /// Nil when the type is unknown or the record is empty.
     public internal(set) var type: RecordType?
     public internal(set) var series: [SeriesRecord] = []
-    /// Ready to be appended.
+    /// Samples, histograms, exemplars and metadata, ready to be appended.
     public internal(set) var samples = SampleBatch()
-    /// Of `samples`, ms; 0 where there is none. Empty unless the record has start timestamps.
-    public internal(set) var startTimestampsMs: [Int64] = []
     public internal(set) var tombstones: [TombstoneRecord] = []
     public internal(set) var mmapMarkers: [MmapMarkerRecord] = []
     /// Of a record of that type.
     public internal(set) var minValidTimeMs: Int64?
     /// Records of a type that is not known, over the life of this value. They are skipped, as a newer server's are.
     public internal(set) var unknownRecords = 0
+    /// Histograms of a schema that is not known or that contradict themselves, over the life of this value; left out.
+    public internal(set) var unreadableHistograms = 0
+    var histograms = HistogramRecordDecoder()
 
     public init() {}
 
@@ -40,7 +41,6 @@ public struct DecodedRecord: Sendable {
         type = nil
         series.removeAll(keepingCapacity: true)
         samples.removeAll()
-        startTimestampsMs.removeAll(keepingCapacity: true)
         tombstones.removeAll(keepingCapacity: true)
         mmapMarkers.removeAll(keepingCapacity: true)
         minValidTimeMs = nil
@@ -62,11 +62,16 @@ public struct DecodedRecord: Sendable {
             case .samples: try decodeSamples(&reader)
             case .tombstones: try decodeTombstones(&reader)
             case .mmapMarkers: try decodeMarkers(&reader)
+            case .exemplars: try decodeExemplars(&reader)
+            case .metadata: try decodeMetadata(&reader)
+            case .histogramSamples, .customBucketsHistogramSamples: try decodeHistograms(&reader, isFloat: false)
+            case .floatHistogramSamples, .customBucketsFloatHistogramSamples: try decodeHistograms(&reader, isFloat: true)
             case .samplesV2: try decodeSamplesV2(&reader)
+            case .histogramSamplesV2: try decodeHistogramsV2(&reader, isFloat: false)
+            case .floatHistogramSamplesV2: try decodeHistogramsV2(&reader, isFloat: true)
             case .minValidTime:
                 minValidTimeMs = try reader.i64()
                 if !reader.isAtEnd { throw ByteReaderError(.length(UInt64(reader.remaining)), offset: reader.offset) }
-            default: break
             }
         } catch {
             removeAll()
@@ -114,8 +119,8 @@ public struct DecodedRecord: Sendable {
         var time = firstTime
         var start = firstStart
         while true {
-            samples.append(SeriesRef(rawValue: UInt64(bitPattern: ref)), timestampMs: time, value: try reader.f64())
-            startTimestampsMs.append(start)
+            samples.append(
+                SeriesRef(rawValue: UInt64(bitPattern: ref)), timestampMs: time, value: try reader.f64(), startTimestampMs: start)
             if reader.isAtEnd { return }
             ref &+= try reader.varint()
             time = firstTime &+ (try reader.varint())
@@ -128,6 +133,35 @@ public struct DecodedRecord: Sendable {
             let ref = SeriesRef(rawValue: try reader.u64())
             let minTime = try reader.varint()
             tombstones.append(TombstoneRecord(ref: ref, minTimeMs: minTime, maxTimeMs: try reader.varint()))
+        }
+    }
+
+    private mutating func decodeExemplars(_ reader: inout ByteReader) throws(ByteReaderError) {
+        if reader.isAtEnd { return }
+        let firstRef = try reader.u64()
+        let firstTime = try reader.i64()
+        while !reader.isAtEnd {
+            let ref = firstRef &+ UInt64(bitPattern: try reader.varint())
+            let time = firstTime &+ (try reader.varint())
+            let value = try reader.f64()
+            samples.append(SeriesRef(rawValue: ref), exemplar: Exemplar(labels: try reader.labels(), value: value, timestampMs: time))
+        }
+    }
+
+    private mutating func decodeMetadata(_ reader: inout ByteReader) throws(ByteReaderError) {
+        while !reader.isAtEnd {
+            let ref = SeriesRef(rawValue: try reader.uvarint())
+            var metadata = MetricMetadata(type: MetricType(recordCode: try reader.u8()))
+            var left = try reader.length(ofAtLeast: 2)
+            while left > 0 {
+                let name = try reader.uvarintByteString()
+                let value = try reader.uvarintByteString()
+                // Fields of other names are for newer servers.
+                if name == RecordEncoder.unitField { metadata.unit = value.description }
+                if name == RecordEncoder.helpField { metadata.help = value.description }
+                left -= 1
+            }
+            samples.append(ref, metadata: metadata)
         }
     }
 

@@ -72,6 +72,77 @@ struct RecordEncoder: ~Copyable {
         }
     }
 
+    mutating func exemplars(_ exemplars: some Sequence<SampleBatch.ExemplarSample>) {
+        writer.removeAll()
+        writer.u8(RecordType.exemplars.rawValue)
+        var base: (ref: UInt64, timeMs: Int64)?
+        for sample in exemplars {
+            let first = appendBase(&base, sample.ref, sample.exemplar.timestampMs)
+            writer.varint(Int64(bitPattern: sample.ref.rawValue &- first.ref))
+            writer.varint(sample.exemplar.timestampMs &- first.timeMs)
+            writer.f64(sample.exemplar.value)
+            writer.labels(sample.exemplar.labels)
+        }
+    }
+
+    static let unitField: ByteString = "UNIT"
+    static let helpField: ByteString = "HELP"
+
+    mutating func metadata(_ metadata: some Sequence<SampleBatch.SeriesMetadata>) {
+        writer.removeAll()
+        writer.u8(RecordType.metadata.rawValue)
+        for entry in metadata {
+            writer.uvarint(entry.ref.rawValue)
+            writer.u8(entry.metadata.type.recordCode)
+            writer.uvarint(2)
+            writer.uvarintBytes(Self.unitField.bytes)
+            writer.uvarintBytes(Array(entry.metadata.unit.utf8))
+            writer.uvarintBytes(Self.helpField.bytes)
+            writer.uvarintBytes(Array(entry.metadata.help.utf8))
+        }
+    }
+
+    /// All that `type(of:)` returns.
+    static let histogramTypes: [RecordType] = [
+        .histogramSamples, .customBucketsHistogramSamples, .floatHistogramSamples, .customBucketsFloatHistogramSamples,
+    ]
+
+    /// Which record a histogram goes into.
+    static func type(of histogram: NativeHistogram) -> RecordType {
+        switch (histogram.layout.hasCustomBounds, histogram.isFloat) {
+        case (false, false): .histogramSamples
+        case (false, true): .floatHistogramSamples
+        case (true, false): .customBucketsHistogramSamples
+        case (true, true): .customBucketsFloatHistogramSamples
+        }
+    }
+
+    /// The histograms of one type; those of other types are left out. Returns how many there are.
+    mutating func histograms(_ histograms: [SampleBatch.HistogramSample], of type: RecordType) -> Int {
+        writer.removeAll()
+        writer.u8(type.rawValue)
+        var base: (ref: UInt64, timeMs: Int64)?
+        var count = 0
+        for sample in histograms where Self.type(of: sample.histogram) == type {
+            let first = appendBase(&base, sample.ref, sample.timestampMs)
+            writer.varint(Int64(bitPattern: sample.ref.rawValue &- first.ref))
+            writer.varint(sample.timestampMs &- first.timeMs)
+            writer.histogram(sample.histogram)
+            count += 1
+        }
+        return count
+    }
+
+    /// In front of the first sample, the ref and time to which all are differences.
+    private mutating func appendBase(_ base: inout (ref: UInt64, timeMs: Int64)?, _ ref: SeriesRef, _ timeMs: Int64) -> (ref: UInt64, timeMs: Int64) {
+        if let base { return base }
+        writer.u64(ref.rawValue)
+        writer.i64(timeMs)
+        let first = (ref: ref.rawValue, timeMs: timeMs)
+        base = first
+        return first
+    }
+
     mutating func mmapMarkers(_ records: [MmapMarkerRecord]) {
         writer.removeAll()
         writer.u8(RecordType.mmapMarkers.rawValue)
@@ -88,5 +159,35 @@ extension ByteWriter {
         uvarint(UInt64(labels.count))
         // A label set keeps its pairs as the format wants them.
         append(labels.encoded)
+    }
+
+    /// As drawn at `DecodedRecord+Histograms`.
+    mutating func histogram(_ histogram: NativeHistogram) {
+        u8(histogram.hint.rawValue)
+        varint(Int64(histogram.layout.schema))
+        f64(histogram.layout.zeroThreshold)
+        for word in [histogram.zeroCountWord, histogram.countWord] {
+            if histogram.isFloat { u64(word) } else { uvarint(word) }
+        }
+        f64(histogram.sum)
+        for spans in [histogram.layout.positiveSpans, histogram.layout.negativeSpans] {
+            uvarint(UInt64(spans.count))
+            for span in spans {
+                varint(Int64(span.offset))
+                uvarint(UInt64(span.length))
+            }
+        }
+        for words in [histogram.positiveWords, histogram.negativeWords] {
+            uvarint(UInt64(words.count))
+            var previous: UInt64 = 0
+            for word in words {
+                if histogram.isFloat { u64(word) } else { varint(Int64(bitPattern: word &- previous)) }
+                previous = word
+            }
+        }
+        if histogram.layout.hasCustomBounds {
+            uvarint(UInt64(histogram.layout.customBounds.count))
+            for bound in histogram.layout.customBounds { f64(bound) }
+        }
     }
 }
