@@ -73,13 +73,7 @@ extension PrometheusConfig {
         {
             throw otlp.problem("OTLP translation strategy \(goQuoted(strategy)) is not allowed when UTF8 is disabled", field: "translation_strategy")
         }
-        if let tsdb = root.object("storage")?.object("tsdb") {
-            if let retention = tsdb.object("retention") {
-                if retention.value("time") != nil { storage.retentionMs = retention.int("time") }
-                storage.retentionSizeBytes = retention.int("size")
-            }
-            storage.outOfOrderTimeWindowMs = tsdb.int("out_of_order_time_window")
-        }
+        storage = StorageConfig(root.object("storage"))
         inactiveSections = RootSection.inactive.filter { root.isSet($0) }
         for section in root.objects("scrape_configs") {
             for name in DiscoverySection.inactive(section) where !inactiveSections.contains(name) { inactiveSections.append(name) }

@@ -22,12 +22,3 @@ public struct PrometheusConfig: Sendable, Hashable {
 
     public init() {}
 }
-
-/// What the `storage` section sets; nil where the file says nothing.
-public struct StorageConfig: Sendable, Hashable {
-    public var retentionMs: Int64?
-    /// 0 means no limit by size.
-    public var retentionSizeBytes: Int64 = 0
-    public var outOfOrderTimeWindowMs: Int64 = 0
-    public init() {}
-}

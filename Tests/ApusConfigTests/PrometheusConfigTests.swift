@@ -56,6 +56,35 @@ import Testing
         return options
     }
 
+    @Test("tells what the storage section sets from what it leaves to the flags") func storage() throws {
+        let empty = try PrometheusConfig.parse(yaml: "storage: {tsdb: {out_of_order_time_window: 1h}}").storage
+        #expect(empty.retentionMs == nil && empty.retentionSizeBytes == nil && empty.retentionPercentage == nil && empty.maxExemplars == nil)
+        #expect(empty.outOfOrderTimeWindowMs == 3_600_000 && !empty.usesXOR2Chunks)
+        let full = try PrometheusConfig.parse(
+            yaml: """
+                storage:
+                  exemplars: {max_exemplars: 5000}
+                  tsdb:
+                    chunk_encoding: {floats: xor2}
+                    retention:
+                      time: 0s
+                      size: 1GB
+                      percentage: 12.5
+                      rules:
+                      - match: '{job="debug"}'
+                        time: 2h
+                """
+        ).storage
+        #expect(full.retentionMs == 0 && full.retentionSizeBytes == 1 << 30 && full.retentionPercentage == 12.5)
+        #expect(full.maxExemplars == 5000 && full.usesXOR2Chunks)
+        #expect(full.retentionRules.map(\.match) == [#"{job="debug"}"#] && full.retentionRules.map(\.timeMs) == [7_200_000])
+        #expect(full.retentionRules[0].position == ConfigPosition(line: 10, column: 9))
+        #expect(try PrometheusConfig.parse(yaml: "storage: {exemplars: {}}").storage.maxExemplars == 100_000)
+        #expect(Self.message("storage: {tsdb: {retention: {rules: [{time: 1h}]}}}")?.contains("needs a selector in 'match'") == true)
+        #expect(Self.message("storage: {tsdb: {retention: {rules: [{match: up}]}}}")?.contains("needs a 'time' greater than 0") == true)
+        #expect(Self.message("storage: {tsdb: {retention: {percentage: 101}}}")?.contains("must be in the range [0, 100], got 101") == true)
+    }
+
     @Test(
         "is refused with Prometheus's text, the place, and what was perhaps meant",
         arguments: [

@@ -5,8 +5,19 @@ import ApusModel
 enum ServerSections {
     static let runtime = ObjectSchema("config.RuntimeConfig", [Field("gogc", .int, .int(75))])
 
+    /// Ours: how long the series of a selector are kept, where that is not as long as the rest.
+    private static let retentionRule = ObjectSchema("config.RetentionRule", [Field("match", .string), Field("time", .duration)]) {
+        (o: inout ConfigObject) throws(ConfigProblem) in
+        if o.bytes("match").isEmpty { throw o.problem("a retention rule needs a selector in 'match', such as '{job=\"debug\"}'") }
+        if o.int("time") <= 0 { throw o.problem("a retention rule needs a 'time' greater than 0", field: "time") }
+    }
+
     private static let retention = ObjectSchema(
-        "config.plain", [Field("time", .duration), Field("size", .size), Field("percentage", .double)]
+        "config.plain",
+        [
+            Field("time", .duration), Field("size", .size), Field("percentage", .double),
+            Field("rules", .entries(retentionRule, nullError: "empty or null retention rule")),
+        ]
     ) { (o: inout ConfigObject) throws(ConfigProblem) in
         let percentage = o.double("percentage")
         if !(percentage >= 0 && percentage <= 100) {
