@@ -1,0 +1,69 @@
+/// What a database holds and what it has done; for `/metrics` and the status page. Counters count since the start.
+public struct DatabaseStatistics: Sendable {
+    /// One of upstream's summaries or histograms, without its buckets.
+    public struct Durations: Sendable, Equatable {
+        public var count: UInt64 = 0
+        public var sumSeconds = 0.0
+        mutating func add(_ seconds: Double) {
+            count += 1
+            sumSeconds += seconds
+        }
+    }
+
+    /// What compactions did; chunk sizes and the like are those of chunks in blocks as they are written.
+    public struct Compactions: Sendable, Equatable {
+        /// Passes that were begun, whether or not there was anything to do.
+        public var triggered: UInt64 = 0
+        public var skipped: UInt64 = 0
+        /// Blocks written.
+        public var total: UInt64 = 0
+        public var failed: UInt64 = 0
+        public var duration = Durations()
+        public var headTruncations: UInt64 = 0
+        public var headTruncationsFailed: UInt64 = 0
+        public var walTruncations = Durations()
+        public var checkpointsCreated: UInt64 = 0
+        public var checkpointsFailed: UInt64 = 0
+        public var checkpointsDeleted: UInt64 = 0
+        public var chunkSizeBytes = Durations()
+        public var chunkSamples = Durations()
+        public var chunkRangeSeconds = Durations()
+        /// A block is being written now.
+        public var isPopulating = false
+    }
+
+    public struct Retention: Sendable, Equatable {
+        /// Blocks that went by time, by size (or share of the disk).
+        public var timeDeletions: UInt64 = 0
+        public var sizeDeletions: UInt64 = 0
+        /// Rewrites of blocks for rules, and samples that went so.
+        public var ruleRewrites: UInt64 = 0
+        public var ruleSamplesRemoved: UInt64 = 0
+        /// The limits in force; 0 for none.
+        public var limitMs: Int64 = 0
+        public var limitBytes: Int64 = 0
+    }
+
+    public var head = HeadStatistics()
+    /// Nil in memory mode.
+    public var wal: WALStatistics?
+    public var wbl: WALStatistics?
+    public var chunkFiles: HeadChunkFiles.Statistics?
+    public var numBlocks = 0
+    public var blockBytes: Int64 = 0
+    public var walBytes: Int64 = 0
+    /// Of the oldest sample or block, `Int64.max` when there is none.
+    public var minTimeMs = Int64.max
+    public var maxTimeMs = Int64.min
+    public var reloads: UInt64 = 0
+    public var reloadsFailed: UInt64 = 0
+    /// Blocks that could not be loaded at the last look at the directory.
+    public var brokenBlocks = 0
+    public var tombstoneCleanups = Durations()
+    public var compactions = Compactions()
+    public var retention = Retention()
+    public var replaySeconds = 0.0
+    public var isReadOnly = false
+    /// Whether the log has been given up for the moment since the disk refused; the text says why.
+    public var suspension: String?
+}
