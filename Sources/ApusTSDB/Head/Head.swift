@@ -11,7 +11,7 @@ public import ApusStorage
 /// A reader takes it to find its series and to copy an open chunk; sealed chunks, symbols and label sets it reads
 /// without, since they do not change, do not move, and are freed only when every reader that may know them has closed.
 ///
-/// Where to go next: `HeadState` (what is held), `+Append`, `+Select`, `+Read`, `+Truncate`.
+/// Where to go next: `HeadState` (what is held), `+Append`, `+Select`, `+Read`, `+Truncate`; `HeadChunkSeries` (what blocks are made of).
 public final class Head: SampleStore, Queryable, Sendable {
     public let options: HeadOptions
     private let time: any TimeSource
@@ -19,6 +19,8 @@ public final class Head: SampleStore, Queryable, Sendable {
     /// Guards `state`. A flag that nobody reads and not `Void`: a value without bytes shares its address with its
     /// neighbour, which the thread sanitizer takes for a race.
     private let lock = Locked(false)
+    /// Held through a truncation, which takes `lock` again and again.
+    let maintenance = Locked(false)
 
     public init(options: HeadOptions = HeadOptions(), time: any TimeSource = SystemTime()) {
         self.options = options
@@ -56,19 +58,37 @@ public final class Head: SampleStore, Queryable, Sendable {
 
     func endReading(epoch: UInt64) { locked { state.endReading(epoch: epoch) } }
 
-    // MARK: Retention
+    // MARK: Life
 
-    /// Drops the periods that end at or before `time` (ms), and the series left without samples.
-    public func truncate(before time: Int64) { locked { state.truncate(before: time) } }
+    /// From now on the head tells this log of everything before it applies it; nil for none.
+    public func use(log: (any CommitLog)?) { locked { state.log = log } }
+
+    /// Appends with an earlier time are refused from now on: their place is in a finished block, whose end this is.
+    public func setMinValidTime(_ timeMs: Int64) { locked { state.minValidTime = max(state.minValidTime, timeMs) } }
+
+    /// Keeps `object` alive until all that read the head now are done: mapped files of chunks that were dropped.
+    public func keepForReaders(_ object: any AnyObject & Sendable) {
+        locked {
+            state.retire(HeadState.Limbo(epoch: state.epoch, object: object))
+        }
+    }
+
+    /// Whether the labels of a series are still needed in a checkpoint that replaces all segments up to `segment`: it is
+    /// in the head, or was, and later segments may name it.
+    public func keepSeries(_ ref: SeriesRef, segment: Int) -> Bool { locked { state.keepSeries(ref, segment: segment) } }
+
+    /// Forgets collected series that only segments up to `segment` name; to be called when those are gone.
+    public func forgetCollected(upTo segment: Int) { locked { state.collectedRefs.forget(upTo: segment) } }
 
     /// Enforces the retention, counted from the newest sample and not from the clock: a head whose targets are down
-    /// keeps what it has, as upstream does. Call it each minute.
+    /// keeps what it has, as upstream does. Call it each minute. For a head that has no blocks behind it.
     public func maintain(nowMs: Int64) {
-        locked {
-            guard options.retentionMs > 0, state.maxTime != .min else { return }
+        let bound: Int64? = locked {
+            guard options.retentionMs > 0, state.maxTime != .min else { return nil }
             let (bound, overflow) = state.maxTime.subtractingReportingOverflow(options.retentionMs)
-            if !overflow { state.truncate(before: bound) }
-            state.release()
+            return overflow ? nil : bound
         }
+        if let bound { truncate(before: bound) }
+        while locked({ state.release() }) {}
     }
 }

@@ -10,14 +10,20 @@ public struct HeadOptions: Sendable {
     public var maxSeries: Int
     /// Bytes of one label set, names and values; what is longer is refused.
     public var maxLabelSetBytes: Int
-    /// The first ref the head gives. After a restart: above every ref the log names.
+    /// The first ref the head gives, unless a replay has found larger ones.
     public var firstRef: UInt64
-    /// Told of everything before it is applied.
+    /// Told of everything before it is applied. Nothing that a replay brings is written to it. See `Head.use(log:)`.
     public var log: (any CommitLog)?
+    /// Takes sealed chunks, so that they need no memory; nil keeps them in memory.
+    public var chunkFiles: (any SealedChunkStore)?
+
+    /// Labels are written anew when so many pairs or more are known and fewer than half have a series.
+    var labelRebuildPairs = 65_536
 
     public init(
         retentionMs: Int64 = 15 * 86_400_000, chunkRangeMs: Int64 = 2 * 3_600_000, samplesPerChunk: Int = 120, maxSeries: Int = 0,
-        maxLabelSetBytes: Int = 1 << 20, firstRef: UInt64 = 1, log: (any CommitLog)? = nil
+        maxLabelSetBytes: Int = 1 << 20, firstRef: UInt64 = 1, log: (any CommitLog)? = nil,
+        chunkFiles: (any SealedChunkStore)? = nil
     ) {
         self.retentionMs = max(0, retentionMs)
         self.chunkRangeMs = min(max(1, chunkRangeMs), Int64(UInt32.max))
@@ -26,5 +32,6 @@ public struct HeadOptions: Sendable {
         self.maxLabelSetBytes = min(max(0, maxLabelSetBytes), 1 << 24)
         self.firstRef = min(firstRef, (1 << 40) - (1 << 32))
         self.log = log
+        self.chunkFiles = chunkFiles
     }
 }

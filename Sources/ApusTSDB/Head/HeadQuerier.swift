@@ -34,144 +34,88 @@ final class HeadQuerier: Querier {
     }
 
     func select(_ matchers: [Matcher], hints: SelectHints, sorted: Bool) throws(StorageError) -> any SeriesSet {
-        var views = select(matchers, minTime: max(minTimeMs, hints.startMs), maxTime: min(maxTimeMs, hints.endMs))
-        if sorted { head.state.sort(&views) }
-        return HeadSeriesSet(querier: self, head: head, views: views, oldestPeriod: oldestPeriod)
+        var selection = select(matchers, minTime: max(minTimeMs, hints.startMs), maxTime: min(maxTimeMs, hints.endMs))
+        if sorted { selection.labels.sort(&selection.views) }
+        return HeadSeriesSet(querier: self, head: head, selection, oldestPeriod: oldestPeriod)
     }
 
     /// Equalities under the lock, patterns outside of it, lists under it again.
-    private func select(_ matchers: [Matcher], minTime: Int64, maxTime: Int64) -> [SeriesView] {
+    private func select(_ matchers: [Matcher], minTime: Int64, maxTime: Int64) -> Selection {
         let state = head.state
-        let (plan, whole): (SelectPlan, [SeriesView]?) = head.locked {
-            let plan = state.plan(matchers, minTime: minTime, maxTime: maxTime)
-            if !plan.tests.isEmpty { return (plan, nil) }
-            if plan.candidates != nil && plan.resolved.isEmpty { return (plan, plan.views) }
-            return (plan, state.finish(plan, plan.resolved, minTime: minTime, maxTime: maxTime))
-        }
-        if let whole { return whole }
-        if let candidates = plan.candidates, candidates.isEmpty { return [] }
-        // With fewer candidates than values, ask the candidates. Otherwise judge each value once and go by the lists.
-        var views = plan.views
-        var resolved = plan.resolved
-        for test in plan.tests {
-            if plan.candidates != nil && views.count <= test.pairs.count {
-                views = state.filter(views, test)
-            } else {
-                resolved.append(state.resolve(test))
+        while true {
+            let (plan, whole): (SelectPlan, Selection?) = head.locked {
+                let plan = state.plan(matchers, minTime: minTime, maxTime: maxTime)
+                if !plan.tests.isEmpty { return (plan, nil) }
+                if plan.candidates != nil && plan.resolved.isEmpty { return (plan, state.selection(plan.views)) }
+                return (plan, state.selection(state.finish(plan, plan.resolved, minTime: minTime, maxTime: maxTime)))
             }
+            if let whole { return whole }
+            // With fewer candidates than values, ask the candidates. Otherwise judge each value once and go by the lists.
+            var views = plan.views
+            var resolved = plan.resolved
+            for test in plan.tests where plan.candidates?.isEmpty != true {
+                if plan.candidates != nil && views.count <= test.pairs.count {
+                    views = plan.labels.filter(views, test)
+                } else {
+                    resolved.append(plan.labels.resolve(test))
+                }
+            }
+            var rest = plan
+            if rest.candidates != nil { rest.candidates = views.map(\.slot) }
+            let finished: Selection? = head.locked {
+                // The numbers of pairs are another store's: start again. It happens once in hours.
+                guard state.labels === plan.labels else { return nil }
+                return state.selection(resolved.isEmpty ? views : state.finish(rest, resolved, minTime: minTime, maxTime: maxTime))
+            }
+            if let finished { return finished }
         }
-        if resolved.isEmpty { return views }
-        var rest = plan
-        if rest.candidates != nil { rest.candidates = views.map(\.slot) }
-        return head.locked { state.finish(rest, resolved, minTime: minTime, maxTime: maxTime) }
     }
 
     func labelNames(_ matchers: [Matcher], limit: Int) throws(StorageError) -> [ByteString] {
         let state = head.state
-        var found: [UInt32] = []
         if matchers.isEmpty {
-            found = head.locked {
-                state.index.names.filter { name in
+            let (labels, found) = head.locked {
+                let used = state.labels.index.names.filter { name in
                     name.pairs.contains { state.isUsed($0, minTime: minTimeMs, maxTime: maxTimeMs) }
-                }.map(\.symbol)
+                }
+                return (state.labels, used.map(\.symbol))
             }
-        } else {
-            var pairs = Set<UInt32>()
-            for view in select(matchers, minTime: minTimeMs, maxTime: maxTimeMs) {
-                for unsafe pair in unsafe state.run(at: view.labelOffset) { pairs.insert(pair) }
-            }
-            found = Array(Set(pairs.map { state.name(of: $0) }))
+            return sortedStrings(labels, found, limit)
         }
-        return sortedStrings(found, limit)
+        let selection = select(matchers, minTime: minTimeMs, maxTime: maxTimeMs)
+        let labels = selection.labels
+        var pairs = Set<UInt32>()
+        for view in selection.views {
+            for unsafe pair in unsafe labels.run(at: view.labelOffset) { pairs.insert(pair) }
+        }
+        return sortedStrings(labels, Array(Set(pairs.map { labels.name(of: $0) })), limit)
     }
 
     func labelValues(_ name: ByteString, _ matchers: [Matcher], limit: Int) throws(StorageError) -> [ByteString] {
         let state = head.state
-        let known: (symbol: UInt32, pairs: [UInt32])? = head.locked {
-            state.symbols.find(name.bytes.span).map { ($0, state.index.pairs(ofName: $0)) }
-        }
-        guard let known else { return [] }
-        var found: [UInt32] = []
         if matchers.isEmpty {
-            found = head.locked { known.pairs.filter { state.isUsed($0, minTime: minTimeMs, maxTime: maxTimeMs) } }
-        } else {
-            var pairs = Set<UInt32>()
-            for view in select(matchers, minTime: minTimeMs, maxTime: maxTimeMs) {
-                if let pair = state.pair(ofName: known.symbol, at: view.labelOffset) { pairs.insert(pair) }
+            let (labels, found) = head.locked {
+                let symbol = state.labels.symbols.find(name.bytes.span)
+                let pairs = symbol.map { state.labels.index.pairs(ofName: $0) } ?? []
+                return (state.labels, pairs.filter { state.isUsed($0, minTime: minTimeMs, maxTime: maxTimeMs) })
             }
-            found = Array(pairs)
+            return sortedStrings(labels, found.map { labels.value(of: $0) }, limit)
         }
-        return sortedStrings(found.map { state.value(of: $0) }, limit)
+        let selection = select(matchers, minTime: minTimeMs, maxTime: maxTimeMs)
+        let labels = selection.labels
+        // A symbol's number never changes, but to look for it is to read what a writer may be changing.
+        guard let symbol = head.locked({ labels.symbols.find(name.bytes.span) }) else { return [] }
+        var found = Set<UInt32>()
+        for view in selection.views {
+            if let pair = labels.pair(ofName: symbol, at: view.labelOffset) { found.insert(labels.value(of: pair)) }
+        }
+        return sortedStrings(labels, Array(found), limit)
     }
 
-    private func sortedStrings(_ symbols: [UInt32], _ limit: Int) -> [ByteString] {
-        let table = head.state.symbols
-        let sorted = symbols.sorted { table.compare($0, $1) < 0 }
+    private func sortedStrings(_ labels: LabelStore, _ found: [UInt32], _ limit: Int) -> [ByteString] {
+        let table = labels.symbols
+        let sorted = found.sorted { table.compare($0, $1) < 0 }
         // One more than the limit, so that the caller sees that there are more.
         return (limit > 0 && sorted.count > limit ? sorted[...limit] : sorted[...]).map { table.byteString($0) }
-    }
-}
-
-/// The series of one select.
-final class HeadSeriesSet: SeriesSet {
-    /// Keeps the epoch: a set must not outlive its querier's hold.
-    private let querier: HeadQuerier
-    private let head: Head
-    private let views: [SeriesView]
-    private let oldestPeriod: Int64
-
-    init(querier: HeadQuerier, head: Head, views: [SeriesView], oldestPeriod: Int64) {
-        self.querier = querier
-        self.head = head
-        self.views = views
-        self.oldestPeriod = oldestPeriod
-    }
-
-    var count: Int { views.count }
-
-    func labels(at index: Int) -> LabelSet { head.state.labelSet(at: views[index].labelOffset) }
-
-    func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
-        let view = views[index]
-        let state = head.state
-        let minTime = max(minTimeMs, state.start(of: oldestPeriod))
-        var chunks: [UInt] = []
-        var address = view.sealed
-        // From the newest back to the first that ends before the range.
-        while let chunk = SealedChunk(address: address), chunk.maxTime >= minTime {
-            if chunk.minTime <= maxTimeMs { chunks.append(address) }
-            address = chunk.previous(oldestPeriod: oldestPeriod, periodOf: state.period(of:))
-        }
-        for address in chunks.reversed() {
-            guard let chunk = SealedChunk(address: address) else { continue }
-            try state.decode(chunk, limit: .max, minTime: minTime, maxTime: maxTimeMs, into: &columns)
-        }
-        if view.openCount == 0 { return }
-        let range = minTime...max(minTime, maxTimeMs)
-        if maxTimeMs >= minTime, try !decodeOpen(view, range, HeadState.scratchBytes, into: &columns) {
-            _ = try decodeOpen(view, range, HeadState.largeScratchBytes, into: &columns)
-        }
-    }
-
-    /// Decodes what was the open chunk; false when it is larger than the scratch.
-    private func decodeOpen(
-        _ view: SeriesView, _ range: ClosedRange<Int64>, _ scratchBytes: Int, into columns: inout SampleColumns
-    ) throws(StorageError) -> Bool {
-        let state = head.state
-        return try unsafe withUnsafeTemporaryAllocation(byteCount: scratchBytes, alignment: 8) { scratch throws(StorageError) -> Bool in
-            let (minTime, maxTime) = (range.lowerBound, range.upperBound)
-            switch head.locked({ unsafe state.openChunk(of: view, oldestPeriod: oldestPeriod, into: scratch) }) {
-            case .none: break
-            case .tooLarge: return false
-            case .copied(let size):
-                guard let base = scratch.baseAddress else { return false }
-                try unsafe state.decode(
-                    base, sizeBytes: size, count: Int(view.openCount), limit: .max, minTime: minTime, maxTime: maxTime, into: &columns)
-            case .sealed(let address):
-                guard let chunk = SealedChunk(address: address) else { break }
-                try state.decode(chunk, limit: Int(view.openCount), minTime: minTime, maxTime: maxTime, into: &columns)
-            }
-            return true
-        }
     }
 }

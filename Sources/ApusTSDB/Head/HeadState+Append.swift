@@ -5,7 +5,7 @@ extension HeadState {
     /// The oldest time an append may have, given the newest in the head: half a period before it, as upstream.
     private func oldestAppendable(newest: Int64) -> Int64 {
         let (bound, overflow) = newest.subtractingReportingOverflow(options.chunkRangeMs / 2)
-        return max(overflow ? .min : bound, oldestTime)
+        return max(overflow ? .min : bound, oldestTime, minValidTime)
     }
 
     func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome {
@@ -13,7 +13,7 @@ extension HeadState {
         if count == 0 { return AppendOutcome() }
         // Fixed for the batch: a sample must not make the ones beside it too old.
         let bound = oldestAppendable(newest: maxTime == .min ? batch.timestampsMs[0] : maxTime)
-        if let log = options.log { try write(batch, count, bound, to: log) }
+        if let log { try write(batch, count, bound, to: log) }
 
         var outcome = AppendOutcome()
         unsafe batch.refs.withUnsafeBufferPointer { refs in
@@ -38,17 +38,25 @@ extension HeadState {
         return outcome
     }
 
-    /// Logs the samples that will be stored.
+    /// Logs the samples that will be stored: nearly always the batch as it is.
     private func write(_ batch: borrowing SampleBatch, _ count: Int, _ bound: Int64, to log: any CommitLog) throws(AppendError) {
-        var accepted = SampleBatch()
-        for index in 0..<count {
-            let (ref, time, value) = (batch.refs[index], batch.timestampsMs[index], batch.values[index])
-            guard let entry = unsafe series.pointer(slot(of: ref)), time >= bound, unsafe entry.pointee.isLive,
-                unsafe !entry.pointee.hasSamples || time > entry.pointee.xor.time
-            else { continue }
-            accepted.append(ref, timestampMs: time, value: value)
+        var accepted = 0
+        while accepted < count && isAcceptable(batch.refs[accepted], batch.timestampsMs[accepted], bound) { accepted += 1 }
+        if accepted == count && batch.refs.count == count && batch.histograms.isEmpty && batch.exemplars.isEmpty && batch.metadata.isEmpty {
+            _ = try log.append(samples: batch)
+            return
         }
-        if accepted.count > 0 { _ = try log.append(samples: accepted) }
+        var rest = SampleBatch()
+        for index in 0..<count where index < accepted || isAcceptable(batch.refs[index], batch.timestampsMs[index], bound) {
+            rest.append(batch.refs[index], timestampMs: batch.timestampsMs[index], value: batch.values[index])
+        }
+        if rest.count > 0 { _ = try log.append(samples: rest) }
+    }
+
+    @inline(__always)
+    private func isAcceptable(_ ref: SeriesRef, _ time: Int64, _ bound: Int64) -> Bool {
+        guard let entry = unsafe series.pointer(slot(of: ref)), time >= bound, unsafe entry.pointee.isLive else { return false }
+        return unsafe !entry.pointee.hasSamples || time > entry.pointee.xor.time
     }
 
     @inline(never)
@@ -58,10 +66,10 @@ extension HeadState {
     ) {
         let directory = unsafe series.blockAddresses
         let slots = UInt64(series.nextSlot)
-        let firstRef = options.firstRef
+        let baseRef = self.baseRef
         let samplesPerChunk = options.samplesPerChunk
         var newest = maxTime
-        var oldest = minTime
+        var oldest = recentMinTime
         var appended = 0
         // The period of the last sample; the samples of a batch are seldom from two.
         var periodStart = Int64.max
@@ -73,7 +81,7 @@ extension HeadState {
                 outcome.rejections.append(.init(index: index, reason: .outOfBounds))
                 continue
             }
-            let slot = unsafe refs[index].rawValue &- firstRef
+            let slot = unsafe refs[index].rawValue &- baseRef
             // SAFETY: slots below `nextSlot` have a directory entry, 0 when the block is freed.
             guard slot < slots,
                 let block = unsafe UnsafeMutablePointer<MemSeries>(
@@ -107,7 +115,7 @@ extension HeadState {
             if unsafe entry.pointee.open == 0 {
                 unsafe openChunk(entry, time)
             } else if unsafe Int(entry.pointee.xor.count) >= samplesPerChunk || entry.pointee.xor.time < periodStart {
-                unsafe seal(entry)
+                unsafe seal(entry, UInt32(truncatingIfNeeded: slot))
                 unsafe openChunk(entry, time)
             }
             let used = unsafe Int(entry.pointee.xor.bitCount) &>> 3
@@ -122,7 +130,7 @@ extension HeadState {
             if time < oldest { oldest = time }
         }
         maxTime = newest
-        minTime = oldest
+        recentMinTime = oldest
         outcome.appended = appended
     }
 
@@ -176,20 +184,45 @@ extension HeadState {
         }
     }
 
-    /// Copies the open chunk tight into the arena of its period and frees its cell.
+    /// Moves the open chunk to a mapped file, or tight into the arena of its period, and frees its cell.
     @inline(never)
-    private func seal(_ entry: UnsafeMutablePointer<MemSeries>) {
+    func seal(_ entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32) {
         // SAFETY: a live series with an open chunk that has a sample.
         let cell = unsafe UnsafeMutableRawPointer(bitPattern: entry.pointee.open).unsafelyUnwrapped
         let state = unsafe entry.pointee.xor
         unsafe cell.storeBytes(of: state.count.bigEndian, as: UInt16.self)
         let first = unsafe firstTime(of: cell, sizeBytes: state.sizeBytes)
-        var previous: (UInt, period: Int64)?
-        if let newest = unsafe SealedChunk(address: entry.pointee.sealed) { previous = (newest.address, period: period(of: newest.minTime)) }
-        unsafe entry.pointee.sealed = chunks.store(
-            cell, sizeBytes: state.sizeBytes, period: period(of: first), minTime: first, maxTime: state.time, previous: previous)
-        unsafe entry.pointee.sealedCount &+= 1
+        unsafe link(
+            UnsafeRawBufferPointer(start: cell, count: state.sizeBytes), .xor, minTime: first, maxTime: state.time, to: entry, slot)
         unsafe freeOpenChunk(entry)
+    }
+
+    /// Makes a finished chunk the newest sealed one of its series: in a mapped file, or in memory when there is none or
+    /// the disk refuses it.
+    func link(
+        _ bytes: UnsafeRawBufferPointer, _ encoding: ChunkEncoding, minTime: Int64, maxTime: Int64,
+        to entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32
+    ) {
+        let stored = unsafe options.chunkFiles?.append(
+            ref: ref(of: slot), encoding: encoding, outOfOrder: false, minTimeMs: minTime, maxTimeMs: maxTime, bytes: bytes)
+        let link = unsafe newLink(encoding, minTime: minTime, maxTime: maxTime, after: entry)
+        if let stored {
+            unsafe entry.pointee.sealed = chunks.store(
+                mappedAt: stored.address, sizeBytes: bytes.count, period: period(of: maxTime), link)
+        } else {
+            unsafe entry.pointee.sealed = chunks.store(bytes, period: period(of: maxTime), link)
+        }
+        unsafe entry.pointee.sealedCount &+= 1
+    }
+
+    func newLink(
+        _ encoding: ChunkEncoding, minTime: Int64, maxTime: Int64, after entry: UnsafeMutablePointer<MemSeries>
+    ) -> ChunkArena.Link {
+        var link = ChunkArena.Link(encoding: encoding.rawValue, minTime: minTime, maxTime: maxTime)
+        if let newest = unsafe SealedChunk(address: entry.pointee.sealed) {
+            link.previous = (newest.address, period: period(of: newest.maxTime))
+        }
+        return link
     }
 
     func freeOpenChunk(_ entry: UnsafeMutablePointer<MemSeries>) {
@@ -203,7 +236,7 @@ extension HeadState {
     }
 
     /// Reads the time of a chunk's first sample, which the chunk holds as a varint behind its count.
-    private func firstTime(of cell: UnsafeRawPointer, sizeBytes: Int) -> Int64 {
+    func firstTime(of cell: UnsafeRawPointer, sizeBytes: Int) -> Int64 {
         var raw: UInt64 = 0
         var shift: UInt64 = 0
         var offset = 2

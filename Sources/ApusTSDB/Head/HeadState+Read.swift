@@ -41,8 +41,9 @@ extension HeadState {
 
     /// Appends the samples of a sealed chunk in `[minTime, maxTime]`. Without the lock.
     func decode(_ chunk: SealedChunk, limit: Int, minTime: Int64, maxTime: Int64, into columns: inout SampleColumns) throws(StorageError) {
+        guard chunk.encoding == ChunkEncoding.xor.rawValue, let base = unsafe chunk.data.baseAddress else { return }
         try unsafe decode(
-            chunk.data, sizeBytes: chunk.sizeBytes, count: chunk.count, limit: limit, minTime: minTime, maxTime: maxTime, into: &columns)
+            base, sizeBytes: chunk.sizeBytes, count: chunk.count, limit: limit, minTime: minTime, maxTime: maxTime, into: &columns)
     }
 
     func decode(

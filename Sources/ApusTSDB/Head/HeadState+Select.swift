@@ -12,10 +12,29 @@ struct SeriesView: BitwiseCopyable {
     /// Tells whether the open chunk has been sealed since.
     let sealedCount: UInt32
     let openCount: UInt16
+
+    init(_ slot: UInt32, _ series: MemSeries) {
+        sealed = series.sealed
+        self.slot = slot
+        labelOffset = series.labelOffset
+        sealedCount = series.sealedCount
+        openCount = series.open == 0 ? 0 : series.xor.count
+    }
+}
+
+/// What a select found, with what is needed to read it.
+struct Selection {
+    var views: [SeriesView]
+    /// The store that the views' label runs are in.
+    let labels: LabelStore
+    /// Deleted times by slot.
+    let tombstones: [UInt32: TimeRanges]
 }
 
 /// What a select can say before it has run a pattern.
 struct SelectPlan {
+    /// The store that the numbers of pairs are of.
+    let labels: LabelStore
     /// One matcher that needs a look at the values of its label.
     struct Test {
         let matcher: Matcher
@@ -44,16 +63,16 @@ struct ResolvedTest {
 extension HeadState {
     /// First step of a select: equalities by the index, patterns left for later.
     func plan(_ matchers: [Matcher], minTime: Int64, maxTime: Int64) -> SelectPlan {
-        var plan = SelectPlan()
+        var plan = SelectPlan(labels: labels)
         var required: [LabelPair] = []
         var removed: [LabelPair] = []
         for matcher in matchers {
             let matchesEmpty = matcher.matchesEmpty
-            let name = symbols.find(matcher.name.bytes.span)
+            let name = labels.symbols.find(matcher.name.bytes.span)
             if matcher.kind == .equal && !matchesEmpty || matcher.kind == .notEqual && matchesEmpty {
                 var pair: LabelPair?
-                if let name, let value = symbols.find(matcher.value.bytes.span), let number = index.find(name: name, value: value) {
-                    pair = index.pairs[Int(number)]
+                if let name, let value = labels.symbols.find(matcher.value.bytes.span), let number = labels.index.find(name: name, value: value) {
+                    pair = labels.index.pairs[Int(number)]
                 }
                 if matcher.kind == .equal {
                     guard let pair, pair.count > 0 else {
@@ -72,7 +91,7 @@ extension HeadState {
                 // None of the values is empty, so those of `=~` are to select and those of `!~` to take away.
                 var pairs: [UInt32] = []
                 for literal in literals {
-                    if let name, let value = symbols.find(literal.bytes.span), let pair = index.find(name: name, value: value),
+                    if let name, let value = labels.symbols.find(literal.bytes.span), let pair = labels.index.find(name: name, value: value),
                         !pairs.contains(pair)
                     {
                         pairs.append(pair)
@@ -81,7 +100,7 @@ extension HeadState {
                 plan.resolved.append(.init(subtracts: matchesEmpty, pairs: pairs))
             } else {
                 plan.tests.append(
-                    .init(matcher: matcher, subtracts: matchesEmpty, name: name, pairs: name.map { index.pairs(ofName: $0) } ?? []))
+                    .init(matcher: matcher, subtracts: matchesEmpty, name: name, pairs: name.map { labels.index.pairs(ofName: $0) } ?? []))
             }
         }
         if required.isEmpty {
@@ -90,13 +109,13 @@ extension HeadState {
             plan.candidates = allSlots()
         } else {
             required.sort { $0.count < $1.count }
-            var slots = unsafe index.withPostings(of: required[0]) { unsafe Array($0) }
-            for pair in required.dropFirst() { unsafe index.withPostings(of: pair) { unsafe SortedSlots.intersect(&slots, with: $0) } }
+            var slots = unsafe labels.index.withPostings(of: required[0]) { unsafe Array($0) }
+            for pair in required.dropFirst() { unsafe labels.index.withPostings(of: pair) { unsafe SortedSlots.intersect(&slots, with: $0) } }
             plan.candidates = slots
         }
         if var slots = plan.candidates {
             plan.candidates = nil
-            for pair in removed { unsafe index.withPostings(of: pair) { unsafe SortedSlots.subtract(&slots, $0) } }
+            for pair in removed { unsafe labels.index.withPostings(of: pair) { unsafe SortedSlots.subtract(&slots, $0) } }
             plan.views = views(of: slots, minTime: minTime, maxTime: maxTime)
             plan.candidates = slots
         }
@@ -124,6 +143,8 @@ extension HeadState {
         return views(of: result, minTime: minTime, maxTime: maxTime)
     }
 
+    func selection(_ views: [SeriesView]) -> Selection { Selection(views: views, labels: labels, tombstones: tombstones) }
+
     private func allSlots() -> [UInt32] {
         var slots: [UInt32] = []
         slots.reserveCapacity(seriesCount)
@@ -133,28 +154,29 @@ extension HeadState {
 
     /// The slots on any of the lists. A series has one value for a name, so no slot is on two.
     private func union(of pairs: [UInt32]) -> [UInt32] {
-        let lists = pairs.map { index.pairs[Int($0)] }.filter { $0.count > 0 }
+        let lists = pairs.map { labels.index.pairs[Int($0)] }.filter { $0.count > 0 }
         guard let first = lists.first else { return [] }
-        if lists.count == 1 { return unsafe index.withPostings(of: first) { unsafe Array($0) } }
+        if lists.count == 1 { return unsafe labels.index.withPostings(of: first) { unsafe Array($0) } }
         let total = lists.reduce(0) { $0 + Int($1.count) }
         var slots: [UInt32] = []
         slots.reserveCapacity(total)
-        if total < series.nextSlot / 64 {
-            for list in lists { unsafe index.withPostings(of: list) { unsafe slots.append(contentsOf: $0) } }
+        if total < (series.nextSlot - series.firstSlot) / 64 {
+            for list in lists { unsafe labels.index.withPostings(of: list) { unsafe slots.append(contentsOf: $0) } }
             slots.sort()
             return slots
         }
         // Many: a bit for each slot sorts in one pass.
-        var words = [UInt64](repeating: 0, count: series.nextSlot / 64 + 1)
+        let firstWord = series.firstSlot / 64
+        var words = [UInt64](repeating: 0, count: series.nextSlot / 64 + 1 - firstWord)
         for list in lists {
-            unsafe index.withPostings(of: list) { list in
-                for unsafe slot in unsafe list { words[Int(slot &>> 6)] |= 1 &<< UInt64(slot & 63) }
+            unsafe labels.index.withPostings(of: list) { list in
+                for unsafe slot in unsafe list { words[Int(slot &>> 6) &- firstWord] |= 1 &<< UInt64(slot & 63) }
             }
         }
         for (position, word) in words.enumerated() {
             var rest = word
             while rest != 0 {
-                slots.append(UInt32(truncatingIfNeeded: position &* 64 &+ rest.trailingZeroBitCount))
+                slots.append(UInt32(truncatingIfNeeded: (position &+ firstWord) &* 64 &+ rest.trailingZeroBitCount))
                 rest &= rest &- 1
             }
         }
@@ -170,11 +192,7 @@ extension HeadState {
             guard let entry = unsafe series.pointer(Int(slot)) else { continue }
             // SAFETY: a slot that is not freed holds a series.
             let state = unsafe entry.pointee
-            guard state.isLive, state.hasSamples, state.firstTime <= maxTime, state.xor.time >= oldest else { continue }
-            views.append(
-                SeriesView(
-                    sealed: state.sealed, slot: slot, labelOffset: state.labelOffset, sealedCount: state.sealedCount,
-                    openCount: state.open == 0 ? 0 : state.xor.count))
+            if state.isLive && state.mayHaveSamples(in: oldest, maxTime) { views.append(SeriesView(slot, state)) }
         }
         return views
     }
@@ -182,134 +200,12 @@ extension HeadState {
     /// Whether a pair has a series with samples in the range: usually the first it looks at.
     func isUsed(_ pair: UInt32, minTime: Int64, maxTime: Int64) -> Bool {
         let oldest = max(minTime, oldestTime)
-        return unsafe index.withPostings(of: index.pairs[Int(pair)]) { slots in
+        return unsafe labels.index.withPostings(of: labels.index.pairs[Int(pair)]) { slots in
             for unsafe slot in unsafe slots {
-                guard let entry = unsafe series.pointer(Int(slot)), unsafe entry.pointee.isLive, unsafe entry.pointee.hasSamples,
-                    unsafe entry.pointee.firstTime <= maxTime, unsafe entry.pointee.xor.time >= oldest
-                else { continue }
-                return true
+                guard let entry = unsafe series.pointer(Int(slot)), unsafe entry.pointee.isLive else { continue }
+                if unsafe entry.pointee.mayHaveSamples(in: oldest, maxTime) { return true }
             }
             return false
-        }
-    }
-
-    // MARK: Without the lock, by readers whose epoch holds the series
-
-    /// The pair of `name` in a run, nil when the series has no such label.
-    func pair(ofName name: UInt32, at labelOffset: UInt32) -> UInt32? {
-        for unsafe pair in unsafe run(at: labelOffset) {
-            // SAFETY: runs hold numbers of known pairs; their symbols never change.
-            if unsafe index.pairs.base[Int(pair)].name == name { return pair }
-        }
-        return nil
-    }
-
-    func value(of pair: UInt32) -> UInt32 { unsafe index.pairs.base[Int(pair)].value }
-    func name(of pair: UInt32) -> UInt32 { unsafe index.pairs.base[Int(pair)].name }
-
-    func matches(_ matcher: Matcher, value symbol: UInt32) -> Bool {
-        let content = unsafe symbols.content(symbol)
-        return unsafe matcher.matches(content.span)
-    }
-
-    /// The pairs that decide a test: those to select, or those to take away.
-    func resolve(_ test: SelectPlan.Test) -> ResolvedTest {
-        ResolvedTest(
-            subtracts: test.subtracts, pairs: test.pairs.filter { matches(test.matcher, value: value(of: $0)) != test.subtracts })
-    }
-
-    /// Applies a test to each view's own labels, each value judged once.
-    func filter(_ views: [SeriesView], _ test: SelectPlan.Test) -> [SeriesView] {
-        guard let name = test.name else { return test.subtracts ? views : [] }
-        var verdicts: [UInt32: Bool] = [:]
-        return views.filter { view in
-            guard let pair = pair(ofName: name, at: view.labelOffset) else { return test.subtracts }
-            if let verdict = verdicts[pair] { return verdict }
-            let verdict = matches(test.matcher, value: value(of: pair))
-            verdicts[pair] = verdict
-            return verdict
-        }
-    }
-
-    /// Sorts by labels in byte order.
-    ///
-    /// A comparison of two label sets would read symbols all over the arena, n log n times. So the distinct pairs are
-    /// sorted once, and series are compared by the ranks of their pairs: the first two that tell any of them apart in
-    /// one integer, the others when those are equal.
-    func sort(_ views: inout [SeriesView]) {
-        if views.count < 2 { return }
-        // The runs one after the other, first as pair numbers and then as ranks, each ended by 0: a prefix sorts first.
-        var ranks: [UInt32] = []
-        ranks.reserveCapacity(views.count * 8)
-        var starts: [Int] = []
-        starts.reserveCapacity(views.count)
-        for view in views {
-            starts.append(ranks.count)
-            for unsafe pair in unsafe run(at: view.labelOffset) { ranks.append(pair &+ 1) }
-            ranks.append(0)
-        }
-        rankPairs(&ranks)
-
-        var keys: [(key: UInt64, index: Int)] = []
-        keys.reserveCapacity(views.count)
-        let common = commonPrefix(ranks, starts)
-        for (index, start) in starts.enumerated() {
-            let first = ranks[start + common]
-            let second = first == 0 ? 0 : ranks[start + common + 1]
-            keys.append((UInt64(first) &<< 32 | UInt64(second), index))
-        }
-        unsafe ranks.withUnsafeBufferPointer { ranks in
-            keys.sort { left, right in
-                if left.key != right.key { return left.key < right.key }
-                // SAFETY: every run ends with 0, and no two series have equal runs.
-                var (l, r) = (starts[left.index] + common, starts[right.index] + common)
-                while unsafe ranks[l] == ranks[r] && ranks[l] != 0 {
-                    l &+= 1
-                    r &+= 1
-                }
-                return unsafe ranks[l] < ranks[r]
-            }
-        }
-        views = keys.map { views[$0.index] }
-    }
-
-    /// Pairs that all runs begin with, so that the keys start where series differ.
-    private func commonPrefix(_ ranks: [UInt32], _ starts: [Int]) -> Int {
-        var common = 0
-        while ranks[starts[0] + common] != 0 {
-            let rank = ranks[starts[0] + common]
-            for start in starts where ranks[start + common] != rank { return common }
-            common += 1
-        }
-        return common
-    }
-
-    /// Replaces each pair number + 1 by the rank of the pair + 1; zeros stay.
-    private func rankPairs(_ numbers: inout [UInt32]) {
-        var distinct: [UInt32] = []
-        // A mark for each pair there is, when they are not many more than those asked for; else a sort.
-        let isDense = index.pairCount <= numbers.count &* 4 &+ 1024
-        var table = [UInt32](repeating: 0, count: isDense ? index.pairCount + 1 : 0)
-        if isDense {
-            for number in numbers where number != 0 && table[Int(number)] == 0 {
-                table[Int(number)] = 1
-                distinct.append(number)
-            }
-        } else {
-            distinct = Array(Set(numbers))
-            distinct.removeAll { $0 == 0 }
-        }
-        distinct.sort { left, right in
-            let byName = symbols.compare(name(of: left &- 1), name(of: right &- 1))
-            return byName != 0 ? byName < 0 : symbols.compare(value(of: left &- 1), value(of: right &- 1)) < 0
-        }
-        if isDense {
-            for (rank, number) in distinct.enumerated() { table[Int(number)] = UInt32(truncatingIfNeeded: rank &+ 1) }
-            for position in numbers.indices where numbers[position] != 0 { numbers[position] = table[Int(numbers[position])] }
-        } else {
-            var ranks: [UInt32: UInt32] = [:]
-            for (rank, number) in distinct.enumerated() { ranks[number] = UInt32(truncatingIfNeeded: rank &+ 1) }
-            for position in numbers.indices where numbers[position] != 0 { numbers[position] = ranks[numbers[position]] ?? 0 }
         }
     }
 }

@@ -1,80 +1,182 @@
 import ApusBytes
 
-extension HeadState {
-    /// Drops the periods that end at or before `time`, and the series that have no samples left.
+/// A truncation in progress: what it has to do is cut in slices, so that no append waits long for the lock.
+struct Truncation {
+    let oldestPeriod: Int64
+    let bound: Int64
+    /// Where the scan goes on, and the end of what was there when it began.
+    var slot: Int
+    let endSlot: Int
+    /// Of the oldest sample found.
+    var minTime = Int64.max
+    var dead: [CollectedSeries] = []
+    /// Pairs whose postings name a dead series, a bit each.
+    var touched: [UInt64]
+    var touchedWord = 0
+
+    /// Series looked at, and postings, in one hold of the lock: a millisecond or two.
+    static let blocksASlice = 16
+    static let postingsASlice = 65_536
+    /// Series and blocks freed in one hold.
+    static let releasesASlice = 8192
+    static let blocksReleasedASlice = 64
+}
+
+extension Head {
+    /// Drops the periods that end at or before `time` (ms), and the series left without samples; for the owner's
+    /// maintenance. Samples before that time are refused from now on.
     ///
     /// A series that was made and never had a sample goes too: its writer is told `unknownSeries` and asks again.
-    /// They are unlinked here, and so out of sight of every later reader; their memory is freed in `release`. Symbols and
-    /// pairs stay. O(series), under the lock.
-    func truncate(before time: Int64) {
+    public func truncate(before time: Int64) {
+        maintenance.withLock { _ in
+            guard var truncation = locked({ state.beginTruncation(before: time) }) else { return }
+            while locked({ state.scan(&truncation) }) {}
+            while locked({ state.unlinkPostings(&truncation) }) {}
+            locked { state.finish(truncation) }
+            while locked({ state.release() }) {}
+            rebuildLabelsIfWorthwhile()
+        }
+    }
+}
+
+extension HeadState {
+    /// Puts what is older out of sight; nil when there is nothing to drop.
+    func beginTruncation(before time: Int64) -> Truncation? {
         let newOldest = period(of: time)
-        if newOldest <= oldestPeriod { return }
+        if newOldest <= oldestPeriod { return nil }
         oldestPeriod = newOldest
         let bound = oldestTime
         // A head without samples, or with none so old, has nothing to drop.
-        if minTime >= bound { return }
+        if minTime >= bound { return nil }
         counters.truncations += 1
-        let chunksBefore = chunks.chunks
-        let blocks = chunks.removePeriods(before: newOldest)
-        counters.chunksRemoved &+= UInt64(chunksBefore - chunks.chunks)
+        settledMinTime = bound
+        recentMinTime = .max
+        return Truncation(
+            oldestPeriod: newOldest, bound: bound, slot: series.firstSlot, endSlot: series.nextSlot,
+            touched: Array(repeating: 0, count: labels.index.pairCount / 64 + 1))
+    }
 
-        var dead: [(slot: UInt32, labelOffset: UInt32)] = []
-        var oldest = Int64.max
-        unsafe series.forEachLive { slot, entry in
+    /// Looks at the next series; false behind the last. The dead leave the table, and no select finds them any more.
+    func scan(_ truncation: inout Truncation) -> Bool {
+        let bound = truncation.bound
+        var oldest = truncation.minTime
+        let first = truncation.dead.count
+        truncation.slot = unsafe series.forEachLive(from: truncation.slot, blocks: Truncation.blocksASlice) { slot, entry in
+            // Later ones are new, and may have pairs that `touched` has no bit for.
+            if slot >= truncation.endSlot { return }
             // SAFETY: `forEachLive` lends the series in use.
-            if unsafe entry.pointee.xor.time < bound || !entry.pointee.hasSamples {
-                unsafe dead.append((slot, entry.pointee.labelOffset))
-            } else {
-                if let newest = unsafe SealedChunk(address: entry.pointee.sealed), period(of: newest.minTime) < newOldest {
-                    unsafe entry.pointee.sealed = 0
-                }
-                if unsafe entry.pointee.firstTime < bound { unsafe entry.pointee.firstTime = bound }
+            if unsafe isDead(entry, bound: bound) {
+                unsafe truncation.dead.append(CollectedSeries(slot: slot, labelOffset: entry.pointee.labelOffset))
+                return
+            }
+            if let newest = unsafe SealedChunk(address: entry.pointee.sealed), period(of: newest.maxTime) < truncation.oldestPeriod {
+                unsafe entry.pointee.sealed = 0
+            }
+            if unsafe entry.pointee.firstTime >= bound {
                 oldest = unsafe min(oldest, entry.pointee.firstTime)
+                return
+            }
+            unsafe entry.pointee.firstTime = bound
+            // Sealed chunks: the arena knows their oldest.
+            if unsafe entry.pointee.sealed == 0, let cell = unsafe UnsafeRawPointer(bitPattern: entry.pointee.open) {
+                let first = unsafe firstTime(of: cell, sizeBytes: entry.pointee.xor.sizeBytes)
+                unsafe entry.pointee.firstTime = max(bound, first)
+                oldest = min(oldest, max(bound, first))
             }
         }
-        minTime = oldest
-        collect(dead)
-        limbo.append(Limbo(epoch: epoch, blocks: blocks, slots: dead))
+        truncation.minTime = oldest
+        for one in truncation.dead[first...] { unlink(one, &truncation) }
+        return truncation.slot < truncation.endSlot
+    }
+
+    private func isDead(_ entry: UnsafeMutablePointer<MemSeries>, bound: Int64) -> Bool {
+        unsafe entry.pointee.xor.time < bound || !entry.pointee.hasSamples
+    }
+
+    private func unlink(_ one: CollectedSeries, _ truncation: inout Truncation) {
+        guard let entry = unsafe series.pointer(Int(one.slot)) else { return }
+        bySet.remove(one.slot, hash: hashOfSeries(one.slot))
+        for unsafe pair in unsafe labels.run(at: one.labelOffset) {
+            let word = Int(pair >> 6)
+            truncation.touched[word] |= 1 << UInt64(pair & 63)
+        }
+        unsafe entry.pointee.labelOffset = MemSeries.noLabels
+        tombstones[one.slot] = nil
+        metadata.remove(one.slot)
+        seriesCount -= 1
+        counters.seriesRemoved &+= 1
+    }
+
+    /// Takes dead series out of the next postings; false behind the last.
+    func unlinkPostings(_ truncation: inout Truncation) -> Bool {
+        var work = 0
+        while truncation.touchedWord < truncation.touched.count {
+            var word = truncation.touched[truncation.touchedWord]
+            truncation.touchedWord += 1
+            while word != 0 {
+                let pair = UInt32((truncation.touchedWord - 1) * 64 + word.trailingZeroBitCount)
+                word &= word - 1
+                work += 16 + Int(labels.index.pairs[Int(pair)].count)
+                labels.index.filterPostings(of: pair) { slot in
+                    guard let entry = unsafe series.pointer(Int(slot)) else { return false }
+                    return unsafe entry.pointee.isLive
+                }
+            }
+            if work >= Truncation.postingsASlice { return true }
+        }
+        return false
+    }
+
+    /// Hands what is unlinked to the readers that may still see it.
+    func finish(_ truncation: Truncation) {
+        let chunksBefore = chunks.chunks
+        let remains = chunks.removePeriods(before: truncation.oldestPeriod)
+        counters.chunksRemoved &+= UInt64(chunksBefore - chunks.chunks)
+        settledMinTime = min(truncation.minTime, max(truncation.bound, chunks.minTime))
+        if seriesCount == 0 { settledMinTime = .max }
+        if let log { collectedRefs.add(truncation.dead.map { ref(of: $0.slot).rawValue }, segment: log.lastSegment) }
+        for slot in Array(tombstones.keys) {
+            tombstones[slot]?.removeRanges(endingBefore: truncation.bound)
+            if tombstones[slot]?.isEmpty == true { tombstones[slot] = nil }
+        }
+        retire(Limbo(epoch: epoch, chunks: remains, slots: truncation.dead, labels: labels))
+    }
+
+    /// Keeps what was unlinked until every reader that began before has closed.
+    func retire(_ unlinked: Limbo) {
+        limbo.append(unlinked)
         epoch += 1
         release()
     }
 
-    /// Takes series out of the table and the postings.
-    private func collect(_ dead: [(slot: UInt32, labelOffset: UInt32)]) {
-        if dead.isEmpty { return }
-        var touched = Set<UInt32>()
-        for (slot, labelOffset) in dead {
-            bySet.remove(slot, hash: hashOfSeries(slot))
-            for unsafe pair in unsafe run(at: labelOffset) { touched.insert(pair) }
-        }
-        for (slot, _) in dead {
-            if let entry = unsafe series.pointer(Int(slot)) { unsafe entry.pointee.labelOffset = MemSeries.noLabels }
-        }
-        for pair in touched {
-            index.filterPostings(of: pair) { slot in
-                guard let entry = unsafe series.pointer(Int(slot)) else { return false }
-                return unsafe entry.pointee.isLive
-            }
-        }
-        seriesCount -= dead.count
-        counters.seriesRemoved &+= UInt64(dead.count)
-    }
-
-    /// Frees what was unlinked and no reader of an epoch so old is left.
-    func release() {
+    /// Frees a slice of what was unlinked and no reader of an epoch so old is left; false when there is no more.
+    @discardableResult
+    func release() -> Bool {
         let oldestReader = readers.keys.min() ?? .max
-        while let first = limbo.first, first.epoch < oldestReader {
-            limbo.removeFirst()
-            chunks.give(first.blocks)
-            for (slot, labelOffset) in first.slots {
-                if let entry = unsafe series.pointer(Int(slot)) {
+        var left = Truncation.releasesASlice
+        var blocksLeft = Truncation.blocksReleasedASlice
+        while left > 0, blocksLeft > 0, !limbo.isEmpty, limbo[0].epoch < oldestReader {
+            let blocks = min(blocksLeft, limbo[0].chunks.blocks.count)
+            chunks.give(ChunkArena.Remains(blocks: Array(limbo[0].chunks.blocks.suffix(blocks)), large: limbo[0].chunks.large))
+            limbo[0].chunks.blocks.removeLast(blocks)
+            limbo[0].chunks.large = []
+            blocksLeft -= blocks
+            let slots = min(left, limbo[0].slots.count)
+            // A store that was replaced goes as a whole.
+            let freesRuns = limbo[0].labels === labels
+            for one in limbo[0].slots.suffix(slots) {
+                if let entry = unsafe series.pointer(Int(one.slot)) {
                     if unsafe entry.pointee.open != 0 { counters.chunksRemoved &+= 1 }
                     unsafe freeOpenChunk(entry)
                 }
-                series.free(slot)
-                freeRun(labelOffset)
+                series.free(one.slot)
+                if freesRuns { labels.freeRun(one.labelOffset) }
             }
+            limbo[0].slots.removeLast(slots)
+            left -= slots
+            if limbo[0].chunks.isEmpty && limbo[0].slots.isEmpty { limbo.removeFirst() }
         }
+        return left == 0 || blocksLeft == 0
     }
 
     func beginReading() -> (epoch: UInt64, oldestPeriod: Int64) {

@@ -5,37 +5,53 @@ import ApusStorage
 /// All that a head holds, in raw memory. Every method is called under the head's lock, but for those that say otherwise.
 ///
 ///     symbols ◀─ pairs (name, value, postings) ◀─ label runs ◀─ series ─▶ open chunk (slab)
-///                  └─────── slots ─────────────────────────────▶  └───────▶ sealed chunks (arena, by period)
+///       └──────────── LabelStore ───────────────────┘ slots ─▶  └───────▶ sealed chunks (arena, by period; mapped files)
 @safe final class HeadState: @unchecked Sendable {
     // `@unchecked`: the head's lock serialises the calls.
     let options: HeadOptions
     let pool = BlockPool()
     let slab: SizeClassSlab
-    let symbols: SymbolTable
-    let index: LabelIndex
+    /// Replaced by a smaller one when most of it is of collected series.
+    var labels: LabelStore
     let series: SeriesTable
     let chunks: ChunkArena
-    /// Label runs: a length, then pair numbers in order of name.
-    let runs = ReservedArray<UInt32>(maximum: (1 << 32) - 2)
-    /// First free run of a length, each holding the index of the next behind its length; by length.
-    var freeRuns: [UInt32: UInt32] = [:]
+    /// From label runs to slots.
     var bySet = IndexTable()
     let seed: UInt64
+
+    /// The ref that slot 0 has. Chosen with the first series, so that the refs of a log fit around it.
+    var baseRef: UInt64 = 0
+    /// The ref of the next new series: above every one that was ever seen.
+    var nextRef: UInt64
+    var log: (any CommitLog)?
+    var collectedRefs = CollectedRefs()
+    /// Deleted times of series, by slot; until the samples are dropped.
+    var tombstones: [UInt32: TimeRanges] = [:]
+    var metadata = SeriesMetadata()
 
     var seriesCount = 0
     var openChunks = 0
     var openCellBytes = 0
-    var minTime = Int64.max
+    /// Of the oldest sample that the last truncation left, and of those that came since.
+    var settledMinTime = Int64.max
+    var recentMinTime = Int64.max
+    var minTime: Int64 { min(settledMinTime, recentMinTime) }
     var maxTime = Int64.min
     /// Chunks of earlier periods are dropped.
     var oldestPeriod = Int64.min
+    /// Appends before this are refused: their time is that of a finished block.
+    var minValidTime = Int64.min
     var counters = Counters()
 
     /// What was unlinked and may still be read by those who came before.
     struct Limbo {
         let epoch: UInt64
-        var blocks: [UInt]
-        var slots: [(slot: UInt32, labelOffset: UInt32)]
+        var chunks = ChunkArena.Remains()
+        var slots: [CollectedSeries] = []
+        /// The store that the series' runs are in.
+        var labels: LabelStore?
+        /// Kept alive: files that are mapped.
+        var object: (any AnyObject & Sendable)?
     }
     var limbo: [Limbo] = []
     /// Grows when something is unlinked. A reader keeps the one it began with.
@@ -61,10 +77,11 @@ import ApusStorage
         // Targets choose the labels: with a known seed they could make all of them collide.
         seed = UInt64.random(in: .min ... .max)
         slab = SizeClassSlab(pool: pool)
-        symbols = SymbolTable(seed: seed)
-        index = LabelIndex(slab: slab, seed: seed)
+        labels = LabelStore(slab: slab, seed: seed)
         series = SeriesTable(pool: pool)
         chunks = ChunkArena(pool: pool)
+        nextRef = options.firstRef
+        log = options.log
     }
 
     // MARK: Periods
@@ -88,164 +105,137 @@ import ApusStorage
     /// Samples before this were dropped.
     var oldestTime: Int64 { start(of: oldestPeriod) }
 
-    // MARK: Label sets
-
-    /// The pair numbers of a run. Also without the lock, by readers whose epoch holds the series.
-    @inline(__always)
-    func run(at offset: UInt32) -> UnsafeBufferPointer<UInt32> {
-        // Not against `count`, which a writer may be changing.
-        precondition(Int(offset) < runs.maximum, "unknown label run")
-        // SAFETY: offsets come from series only, and are those of complete runs; runs do not move.
-        let start = unsafe runs.base + Int(offset)
-        return unsafe UnsafeBufferPointer(start: start + 1, count: Int(start.pointee))
-    }
-
-    /// Builds a label set from symbols, in one allocation. Also without the lock, as `run`.
-    func labelSet(at offset: UInt32) -> LabelSet {
-        let run = unsafe run(at: offset)
-        var size = 0
-        for unsafe pair in unsafe run {
-            // SAFETY: a run holds numbers of known pairs, whose symbols never change.
-            let (name, value) = unsafe (index.pairs.base[Int(pair)].name, index.pairs.base[Int(pair)].value)
-            size &+= unsafe symbols.field(name).count &+ symbols.field(value).count
-        }
-        let encoded = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
-            var offset = 0
-            for unsafe pair in unsafe run {
-                let (name, value) = unsafe (index.pairs.base[Int(pair)].name, index.pairs.base[Int(pair)].value)
-                for symbol in [name, value] {
-                    let field = unsafe symbols.field(symbol)
-                    guard let source = field.baseAddress else { continue }
-                    unsafe (base + offset).copyMemory(from: source, byteCount: field.count)
-                    offset &+= field.count
-                }
-            }
-            count = offset
-        }
-        return LabelSet(alreadyEncoded: encoded)
-    }
-
-    private func hash(_ run: UnsafeBufferPointer<UInt32>) -> UInt64 {
-        let bytes = unsafe UnsafeRawPointer(run.baseAddress)?.assumingMemoryBound(to: UInt8.self)
-        return unsafe hashBytes(bytes, count: run.count &* 4, seed: seed)
-    }
+    // MARK: Series by labels
 
     func hashOfSeries(_ slot: UInt32) -> UInt64 {
         guard let entry = unsafe series.pointer(Int(slot)), unsafe entry.pointee.isLive else { return 0 }
-        return unsafe hash(run(at: entry.pointee.labelOffset))
+        return unsafe labels.hash(labels.run(at: entry.pointee.labelOffset))
     }
 
     private func find(_ run: UnsafeBufferPointer<UInt32>, hash: UInt64) -> UInt32? {
         bySet.find(hash: hash) { slot in
             guard let entry = unsafe series.pointer(Int(slot)), unsafe entry.pointee.isLive else { return false }
-            return unsafe self.run(at: entry.pointee.labelOffset).elementsEqual(run)
+            let other = unsafe labels.run(at: entry.pointee.labelOffset)
+            guard other.count == run.count else { return false }
+            for index in 0..<run.count where unsafe other[index] != run[index] { return false }
+            return true
         }
+    }
+
+    /// The slot of the series whose pairs are in `labels.pairs`.
+    private func findResolved() -> UInt32? {
+        unsafe labels.pairs.withUnsafeBufferPointer { unsafe find($0, hash: labels.hash($0)) }
     }
 
     /// The ref of the series with these labels, made when it is new.
-    func seriesRef(for labels: LabelSet) throws(AppendError) -> SeriesRef {
-        let encoded = labels.encoded.span
-        var pairs: [UInt32] = []
-        pairs.reserveCapacity(16)
-        var isKnown = true
-        // Looked up first and made afterwards: a series that is refused must not leave its symbols behind.
-        for range in labels.ranges {
-            guard let name = symbols.find(encoded.extracting(range.name)), let value = symbols.find(encoded.extracting(range.value)),
-                let pair = index.find(name: name, value: value)
-            else {
-                isKnown = false
-                break
-            }
-            pairs.append(pair)
-        }
-        if isKnown {
-            let known: UInt32? = unsafe pairs.withUnsafeBufferPointer { unsafe find($0, hash: hash($0)) }
-            if let known { return ref(of: known) }
-        }
+    func seriesRef(for set: LabelSet) throws(AppendError) -> SeriesRef {
+        let resolution = resolve(set, interning: false)
+        if resolution == .known, let known = findResolved() { return ref(of: known) }
         if options.maxSeries > 0 && seriesCount >= options.maxSeries {
             throw .limit("the head holds \(options.maxSeries) series, no new ones are taken (--storage.head.max-series)")
         }
-        if labels.encoded.count > options.maxLabelSetBytes {
-            throw .limit("a label set of \(labels.encoded.count) bytes is over the limit of \(options.maxLabelSetBytes)")
+        if set.encoded.count > options.maxLabelSetBytes {
+            throw .limit("a label set of \(set.encoded.count) bytes is over the limit of \(options.maxLabelSetBytes)")
         }
-        if !isKnown {
-            pairs.removeAll(keepingCapacity: true)
-            for range in labels.ranges {
-                guard let name = intern(encoded.extracting(range.name)), let value = intern(encoded.extracting(range.value)),
-                    let pair = index.intern(name: name, value: value)
-                else { throw .limit("the head's symbol table is full (4 GiB of label names and values)") }
-                pairs.append(pair)
-            }
+        if resolution == .unknown && resolve(set, interning: true) == .full { throw Self.symbolsFull }
+        if series.nextSlot == 0 { chooseBase(for: nextRef) }
+        let ref = SeriesRef(rawValue: nextRef)
+        guard nextRef < Self.maximumRef, slot(of: ref) >= 0 else {
+            throw .limit("the head has given all the series refs that one run has (2^31 and more): restart to go on")
         }
-        return try create(labels, pairs)
-    }
-
-    private func intern(_ content: Span<UInt8>) -> UInt32? {
-        // SAFETY: the buffer is used during the closure only.
-        unsafe content.withUnsafeBufferPointer { unsafe symbols.intern($0) }
-    }
-
-    private func create(_ labels: LabelSet, _ pairs: [UInt32]) throws(AppendError) -> SeriesRef {
-        guard let offset = allocateRun(pairs) else { throw .limit("the head's label sets take more than 16 GiB") }
-        if let log = options.log {
-            do throws(AppendError) {
-                let record = SeriesRecord(ref: ref(of: UInt32(series.nextSlot)), labels: labels)
-                _ = try log.append(series: [record])
-            } catch {
-                freeRun(offset)
+        guard let offset = labels.allocateRun(labels.pairs) else { throw Self.runsFull }
+        if let log {
+            do throws(AppendError) { _ = try log.append(series: [SeriesRecord(ref: ref, labels: set)]) } catch {
+                labels.freeRun(offset)
                 throw error
             }
         }
-        guard let (slot, entry) = unsafe series.allocate() else {
-            freeRun(offset)
-            throw .limit("the head has given all of its 2^32 series refs")
+        try insert(slot(of: ref), run: offset)
+        nextRef += 1
+        counters.seriesCreated += 1
+        return ref
+    }
+
+    static let symbolsFull = AppendError.limit("the head's symbol table is full (4 GiB of label names and values)")
+    static let runsFull = AppendError.limit("the head's label sets take more than 16 GiB")
+
+    private func resolve(_ set: LabelSet, interning: Bool) -> LabelStore.Resolution {
+        // SAFETY: the buffer is used during the closure only.
+        unsafe set.encoded.withUnsafeBufferPointer { unsafe labels.resolve($0, interning: interning) }
+    }
+
+    /// Makes the series of a slot, whose run of `labels.pairs` is written; frees the run when it cannot.
+    private func insert(_ slot: Int, run offset: UInt32) throws(AppendError) {
+        guard let entry = unsafe series.place(slot) else {
+            labels.freeRun(offset)
+            throw .limit("series slot \(slot) cannot be used")
         }
-        unsafe entry.pointee = MemSeries()
         unsafe entry.pointee.labelOffset = offset
-        for pair in pairs { index.addPosting(slot, to: pair) }
-        let hash = hashOfSeries(slot)
+        let slot = UInt32(slot)
+        for pair in labels.pairs { labels.index.addPosting(slot, to: pair) }
+        let hash = unsafe labels.hash(labels.run(at: offset))
         bySet.insert(slot, hash: hash) { self.hashOfSeries($0) }
         seriesCount += 1
-        counters.seriesCreated += 1
-        return ref(of: slot)
     }
 
-    private func allocateRun(_ pairs: [UInt32]) -> UInt32? {
-        let length = UInt32(pairs.count)
-        let offset: UInt32
-        if length > 0, let free = freeRuns[length] {
-            offset = free
-            let next = runs[Int(free) + 1]
-            freeRuns[length] = next == .max ? nil : next
-        } else {
-            guard let start = runs.extend(by: pairs.count + 1) else { return nil }
-            offset = UInt32(start)
+    /// What became of a series that a log names.
+    enum Placement {
+        /// It is in its slot now.
+        case placed(slot: UInt32)
+        /// It was there before.
+        case known(slot: UInt32)
+        /// Its labels are those of another series, which takes its samples.
+        case alias(of: UInt32)
+    }
+
+    /// Makes the series that a log names, with the ref it has there. Its postings may be out of order afterwards:
+    /// `onDisorder` is called for each pair of a series whose slot is below another's.
+    func place(_ ref: SeriesRef, _ set: LabelSet, onDisorder: (UInt32) -> Void) throws(AppendError) -> Placement {
+        if ref.rawValue >= nextRef { nextRef = ref.rawValue &+ 1 }
+        if series.nextSlot == 0 { chooseBase(for: ref.rawValue) }
+        let slot = slot(of: ref)
+        guard slot >= 0, ref.rawValue < .max else {
+            throw .limit(
+                "series ref \(ref.rawValue) is more than 2^31 away from ref \(baseRef &+ UInt64(series.firstSlot)): one start cannot hold both")
         }
-        runs[Int(offset)] = length
-        for (position, pair) in pairs.enumerated() { runs[Int(offset) + 1 + position] = pair }
-        return offset
+        if resolve(set, interning: true) == .full { throw Self.symbolsFull }
+        if let known = findResolved() { return Int(known) == slot ? .known(slot: known) : .alias(of: known) }
+        if let entry = unsafe series.pointer(slot), unsafe entry.pointee.isLive { return .alias(of: UInt32(slot)) }
+        if slot < series.nextSlot { for pair in labels.pairs { onDisorder(pair) } }
+        guard let offset = labels.allocateRun(labels.pairs) else { throw Self.runsFull }
+        try insert(slot, run: offset)
+        counters.seriesCreated += 1
+        return .placed(slot: UInt32(slot))
     }
 
-    func freeRun(_ offset: UInt32) {
-        let length = runs[Int(offset)]
-        if length == 0 { return }
-        runs[Int(offset) + 1] = freeRuns[length] ?? .max
-        freeRuns[length] = offset
+    // MARK: Refs and slots
+
+    /// Prometheus packs a ref and the number of a chunk into 64 bits: what is left for refs.
+    static let maximumRef: UInt64 = 1 << 40
+
+    /// Puts `ref` into the middle of what the slots span, or at its own number when it is small.
+    private func chooseBase(for ref: UInt64) {
+        let half = UInt64(SeriesTable.maximumSlots / 2)
+        baseRef = ref < half ? 0 : (ref - half) & ~UInt64(SeriesTable.blockSlots - 1)
     }
 
     @inline(__always)
-    func ref(of slot: UInt32) -> SeriesRef { SeriesRef(rawValue: options.firstRef &+ UInt64(slot)) }
+    func ref(of slot: UInt32) -> SeriesRef { SeriesRef(rawValue: baseRef &+ UInt64(slot)) }
 
     /// The slot of a ref, whether there is a series or not; -1 when none can be.
     @inline(__always)
     func slot(of ref: SeriesRef) -> Int {
-        let slot = ref.rawValue &- options.firstRef
-        return slot < UInt64(UInt32.max) ? Int(slot) : -1
+        let slot = ref.rawValue &- baseRef
+        return slot < UInt64(SeriesTable.maximumSlots) ? Int(slot) : -1
     }
 
     func labels(of ref: SeriesRef) -> LabelSet? {
         guard let entry = unsafe series.pointer(slot(of: ref)), unsafe entry.pointee.isLive else { return nil }
-        return unsafe labelSet(at: entry.pointee.labelOffset)
+        return unsafe labels.labelSet(at: entry.pointee.labelOffset)
+    }
+
+    func keepSeries(_ ref: SeriesRef, segment: Int) -> Bool {
+        if let entry = unsafe series.pointer(slot(of: ref)), unsafe entry.pointee.isLive { return true }
+        return collectedRefs.isNamed(ref.rawValue, after: segment)
     }
 }

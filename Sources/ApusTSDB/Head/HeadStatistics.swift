@@ -83,7 +83,7 @@ extension Head {
     public func cardinality(limit: Int) -> CardinalityStatistics { locked { state.cardinality(limit: limit) } }
 
     /// Checks all that must hold between the parts; for tests. Stops the process when something does not.
-    public func checkInvariants() { locked { state.checkInvariants() } }
+    public func checkInvariants() { maintenance.withLock { _ in locked { state.checkInvariants() } } }
 }
 
 extension HeadState {
@@ -91,8 +91,8 @@ extension HeadState {
         var result = HeadStatistics()
         result.numSeries = seriesCount
         result.numChunks = chunks.chunks + openChunks
-        for number in 0..<index.pairCount where index.pairs[number].count > 0 { result.numLabelPairs += 1 }
-        result.numSymbols = symbols.count
+        result.numLabelPairs = labels.index.usedPairs
+        result.numSymbols = labels.symbols.count
         result.minTimeMs = minTime
         result.maxTimeMs = maxTime
         result.samplesAppended = counters.samplesAppended
@@ -107,16 +107,16 @@ extension HeadState {
         result.unknownSeries = counters.unknownSeries
         result.activeReaders = readers.values.reduce(0, +)
 
-        result.memory.symbols = symbols.sizeBytes
-        result.memory.labelPairs = index.sizeBytes
-        result.memory.labelSets = runs.sizeBytes
+        result.memory.symbols = labels.symbols.sizeBytes
+        result.memory.labelPairs = labels.index.sizeBytes
+        result.memory.labelSets = labels.runs.sizeBytes
         result.memory.series = series.sizeBytes
         result.memory.seriesTable = bySet.sizeBytes
-        result.memory.postings = index.postingsBytes
+        result.memory.postings = labels.index.postingsBytes
         result.memory.openChunks = openCellBytes
         result.memory.sealedChunks = chunks.blocks * BlockPool.blockSizeBytes
-        result.memory.limbo = limbo.reduce(0) { $0 + $1.blocks.count } * BlockPool.blockSizeBytes
-        result.memory.slack = slab.sizeBytes - openCellBytes - index.postingsBytes
+        result.memory.limbo = limbo.reduce(0) { $0 + $1.chunks.blocks.count } * BlockPool.blockSizeBytes
+        result.memory.slack = slab.sizeBytes - openCellBytes - labels.index.postingsBytes
         return result
     }
 
@@ -127,15 +127,15 @@ extension HeadState {
         var bytes: [Count] = []
         var byPair: [Count] = []
         let name = LabelSet.metricName.bytes
-        let metricName = symbols.find(name.span)
-        for name in index.names {
+        let metricName = labels.symbols.find(name.span)
+        for name in labels.index.names {
             var values = 0
             var size = 0
             for number in name.pairs {
-                let pair = index.pairs[Int(number)]
+                let pair = labels.index.pairs[Int(number)]
                 if pair.count == 0 { continue }
                 values += 1
-                size += symbols.length(pair.value) * Int(pair.count)
+                size += labels.symbols.length(pair.value) * Int(pair.count)
                 byPair.append((name.symbol, number, Int(pair.count)))
                 if name.symbol == metricName { byMetric.append((pair.value, number, Int(pair.count))) }
             }
@@ -147,19 +147,19 @@ extension HeadState {
         func largest(_ counts: [Count], _ label: (Count) -> ByteString) -> [CardinalityStatistics.Entry] {
             let sorted = counts.sorted { left, right in
                 if left.count != right.count { return left.count > right.count }
-                if left.symbol != right.symbol { return symbols.compare(left.symbol, right.symbol) < 0 }
-                return left.pair != right.pair && symbols.compare(value(of: left.pair), value(of: right.pair)) < 0
+                if left.symbol != right.symbol { return labels.symbols.compare(left.symbol, right.symbol) < 0 }
+                return left.pair != right.pair && labels.symbols.compare(labels.value(of: left.pair), labels.value(of: right.pair)) < 0
             }
             return sorted.prefix(max(0, limit)).map { .init(name: label($0), count: $0.count) }
         }
         var result = CardinalityStatistics()
         result.numSeries = seriesCount
         result.numLabelPairs = byPair.count
-        result.seriesCountByMetricName = largest(byMetric) { symbols.byteString($0.symbol) }
-        result.labelValueCountByLabelName = largest(byName) { symbols.byteString($0.symbol) }
-        result.memoryInBytesByLabelName = largest(bytes) { symbols.byteString($0.symbol) }
+        result.seriesCountByMetricName = largest(byMetric) { labels.symbols.byteString($0.symbol) }
+        result.labelValueCountByLabelName = largest(byName) { labels.symbols.byteString($0.symbol) }
+        result.memoryInBytesByLabelName = largest(bytes) { labels.symbols.byteString($0.symbol) }
         result.seriesCountByLabelValuePair = largest(byPair) {
-            symbols.byteString($0.symbol) + "=" + symbols.byteString(value(of: $0.pair))
+            labels.symbols.byteString($0.symbol) + "=" + labels.symbols.byteString(labels.value(of: $0.pair))
         }
         return result
     }
@@ -173,11 +173,11 @@ extension HeadState {
             let state = unsafe entry.pointee
             live += 1
             var previous: UInt32?
-            for unsafe pair in unsafe run(at: state.labelOffset) {
-                let listed = unsafe index.withPostings(of: index.pairs[Int(pair)]) { unsafe $0.contains(slot) }
+            for unsafe pair in unsafe labels.run(at: state.labelOffset) {
+                let listed = unsafe labels.index.withPostings(of: labels.index.pairs[Int(pair)]) { unsafe $0.contains(slot) }
                 precondition(listed, "a series is missing from the postings of one of its pairs")
                 if let previous {
-                    precondition(symbols.compare(name(of: previous), name(of: pair)) < 0, "label names of a run out of order")
+                    precondition(labels.symbols.compare(labels.name(of: previous), labels.name(of: pair)) < 0, "label names of a run out of order")
                 }
                 previous = pair
             }
@@ -190,8 +190,8 @@ extension HeadState {
                 precondition(state.xor.sizeBytes <= Int(state.capacity), "an open chunk larger than its cell")
             }
             if let newest = SealedChunk(address: state.sealed) {
-                precondition(period(of: newest.minTime) >= oldestPeriod, "a link into a period that was dropped")
-                precondition(period(of: newest.minTime) == period(of: newest.maxTime), "a chunk across the ends of its period")
+                precondition(period(of: newest.maxTime) >= oldestPeriod, "a link into a period that was dropped")
+                precondition(newest.isMapped || period(of: newest.minTime) == period(of: newest.maxTime), "a chunk across the ends of its period")
                 precondition(newest.maxTime <= state.xor.time, "a sealed chunk newer than its series' newest sample")
             }
         }
@@ -200,10 +200,13 @@ extension HeadState {
             guard let entry = unsafe series.pointer(Int(slot.slot)) else { return false }
             return unsafe entry.pointee.open != 0
         }
+        var used = 0
+        for number in 0..<labels.index.pairCount where labels.index.pairs[number].count > 0 { used += 1 }
+        precondition(used == labels.index.usedPairs, "count of pairs with series does not agree with the pairs")
         precondition(open + waiting.count == openChunks, "open chunk count does not agree with the series")
         precondition(!waiting.isEmpty || cells == openCellBytes, "bytes of open chunks do not agree with the series")
-        for number in 0..<index.pairCount {
-            unsafe index.withPostings(of: index.pairs[number]) { slots in
+        for number in 0..<labels.index.pairCount {
+            unsafe labels.index.withPostings(of: labels.index.pairs[number]) { slots in
                 var previous: UInt32?
                 for unsafe slot in unsafe slots {
                     if let previous { precondition(previous < slot, "postings out of order") }

@@ -19,9 +19,13 @@
     private(set) var count = 0
     private var removedCount = 0
 
-    init() {
+    init() { self.init(count: 0) }
+
+    /// With room for `count` entries.
+    init(count: Int) {
         capacity = 64
-        unsafe (tags, entries) = Self.allocate(64)
+        while capacity * 3 < (count + 1) * 4 { capacity *= 2 }
+        unsafe (tags, entries) = Self.allocate(capacity)
     }
 
     deinit {

@@ -50,16 +50,31 @@ struct LabelPair: BitwiseCopyable {
         self.seed = seed
     }
 
-    deinit {
-        for index in 0..<pairs.count {
+    deinit { freePostings() }
+
+    /// Frees the cells of all lists, which must not be used afterwards. A store that readers still keep loses its lists
+    /// under the head's lock, since that also guards the slab.
+    func freePostings() { freePostings(0..<pairs.count) }
+
+    func freePostings(_ range: Range<Int>) {
+        for index in range {
             let pair = pairs[index]
+            if pair.count == 0 { continue }
             if pair.capacity > 0, let cell = unsafe UnsafeMutableRawPointer(bitPattern: pair.storage) {
                 unsafe slab.free(cell, capacity: Int(pair.capacity) * 4)
+                postingsBytes -= Int(pair.capacity) * 4
             }
+            // Name and value are left alone: readers look at them without the lock.
+            // SAFETY: `index` is below the count of pairs.
+            unsafe pairs.base[index].count = 0
+            unsafe pairs.base[index].capacity = 0
+            usedPairs -= 1
         }
     }
 
     var pairCount: Int { pairs.count }
+    /// Pairs that have a series.
+    private(set) var usedPairs = 0
     /// Bytes of the pairs, their table and the lists by name; not of the postings.
     var sizeBytes: Int { pairs.sizeBytes + table.sizeBytes + names.reduce(0) { $0 + $1.pairs.capacity * 4 + 32 } }
 
@@ -97,13 +112,14 @@ struct LabelPair: BitwiseCopyable {
     /// The pairs of a name, those without series included.
     func pairs(ofName symbol: UInt32) -> [UInt32] { nameOfSymbol[symbol].map { names[$0].pairs } ?? [] }
 
-    /// Appends a slot, larger than all in the list.
+    /// Appends a slot, larger than all in the list; or else call `sortPostings` before the list is used.
     func addPosting(_ slot: UInt32, to pair: UInt32) {
         // SAFETY: `pair` was interned. The list's cell holds `capacity` slots and `count` is below it when written.
         let entry = unsafe pairs.base + Int(pair)
         let count = unsafe Int(entry.pointee.count)
         let capacity = unsafe entry.pointee.capacity == 0 ? LabelPair.inlineCount : Int(entry.pointee.capacity)
-        if count == capacity { unsafe resize(entry, toHold: count + 1) }
+        if count == 0 { usedPairs += 1 }
+        if count == capacity { unsafe grow(entry) }
         if unsafe entry.pointee.capacity == 0 {
             unsafe entry.pointee.storage |= UInt(slot) &<< UInt(32 * count)
         } else {
@@ -112,13 +128,24 @@ struct LabelPair: BitwiseCopyable {
         unsafe entry.pointee.count &+= 1
     }
 
-    /// Moves a list into a cell for `wanted` slots or more, or inline when so few are left.
-    private func resize(_ entry: UnsafeMutablePointer<LabelPair>, toHold wanted: Int) {
+    /// Moves a full list into a larger cell.
+    private func grow(_ entry: UnsafeMutablePointer<LabelPair>) {
         let old = unsafe entry.pointee
-        var slots = [UInt32](repeating: 0, count: 0)
-        slots.reserveCapacity(Int(old.count))
-        unsafe withPostings(of: old) { unsafe slots.append(contentsOf: $0) }
-        unsafe store(slots[...], wanted: wanted, in: entry)
+        let wanted = Int(old.count) + 1
+        // A quarter more beyond the size classes: the long lists are few, and their slack is what would be felt.
+        let bytes = SizeClassSlab.capacity(atLeast: wanted > 8000 ? wanted * 5 : wanted * 4)
+        let cell = unsafe slab.allocate(capacity: bytes)
+        postingsBytes += bytes
+        let memory = unsafe cell.bindMemory(to: UInt32.self, capacity: bytes / 4)
+        unsafe withPostings(of: old) { slots in
+            if let source = slots.baseAddress { unsafe memory.update(from: source, count: slots.count) }
+        }
+        if old.capacity > 0, let oldCell = unsafe UnsafeMutableRawPointer(bitPattern: old.storage) {
+            unsafe slab.free(oldCell, capacity: Int(old.capacity) * 4)
+            postingsBytes -= Int(old.capacity) * 4
+        }
+        unsafe entry.pointee.storage = UInt(bitPattern: cell)
+        unsafe entry.pointee.capacity = UInt32(bytes / 4)
     }
 
     private func store(_ slots: ArraySlice<UInt32>, wanted: Int, in entry: UnsafeMutablePointer<LabelPair>) {
@@ -127,6 +154,7 @@ struct LabelPair: BitwiseCopyable {
             unsafe slab.free(cell, capacity: Int(old.capacity) * 4)
             postingsBytes -= Int(old.capacity) * 4
         }
+        if slots.isEmpty && old.count > 0 { usedPairs -= 1 }
         unsafe entry.pointee.count = UInt32(slots.count)
         if wanted <= LabelPair.inlineCount {
             unsafe entry.pointee.capacity = 0
@@ -154,6 +182,13 @@ struct LabelPair: BitwiseCopyable {
         }
         let entry = unsafe pairs.base + Int(pair)
         if unsafe kept.count != Int(entry.pointee.count) { unsafe store(kept[...], wanted: kept.count, in: entry) }
+    }
+
+    /// Sorts a list whose slots were not added in order.
+    func sortPostings(of pair: UInt32) {
+        var slots = unsafe withPostings(of: pairs[Int(pair)]) { unsafe Array($0) }
+        slots.sort()
+        unsafe store(slots[...], wanted: slots.count, in: pairs.base + Int(pair))
     }
 
     /// Lends the list. The body must not change the index.

@@ -11,7 +11,7 @@ import ApusBytes
 /// Label names and values, each kept once, as bytes in an arena, and numbered from 0.
 ///
 /// A symbol is stored as a `LabelSet` stores a field: its length as a uvarint, then its bytes. To write a label set is
-/// therefore to copy. Symbols are not removed: those of collected series stay until the head is built anew.
+/// therefore to copy. Symbols are not removed: those of collected series stay until the store is built anew.
 ///
 /// Under the head's lock, but for `field` and `span`: a symbol never moves, and who got its number under the lock may
 /// read it without.
@@ -95,14 +95,21 @@ import ApusBytes
     func intern(_ content: UnsafeBufferPointer<UInt8>) -> UInt32? {
         let hash = unsafe hash(content)
         if let known = table.find(hash: hash, where: { unsafe isEqual($0, content) }) { return known }
-        var prefix: [UInt8] = []
-        prefix.appendUvarint(UInt64(content.count))
-        guard let start = bytes.extend(by: prefix.count + content.count), let index = offsets.extend(by: 1) else { return nil }
-        // SAFETY: `extend` made this room.
-        for (offset, byte) in prefix.enumerated() { unsafe bytes.base[start + offset] = byte }
-        if let source = content.baseAddress {
-            unsafe (bytes.base + start + prefix.count).update(from: source, count: content.count)
+        var prefixCount = 1
+        var rest = content.count &>> 7
+        while rest > 0 {
+            prefixCount &+= 1
+            rest &>>= 7
         }
+        guard let start = bytes.extend(by: prefixCount + content.count), let index = offsets.extend(by: 1) else { return nil }
+        // SAFETY: `extend` made this room.
+        rest = content.count
+        for offset in 0..<prefixCount {
+            let more: UInt8 = offset &+ 1 < prefixCount ? 0x80 : 0
+            unsafe bytes.base[start + offset] = UInt8(truncatingIfNeeded: rest & 0x7F) | more
+            rest &>>= 7
+        }
+        if let source = content.baseAddress { unsafe (bytes.base + start + prefixCount).update(from: source, count: content.count) }
         unsafe offsets.base[index] = UInt32(start)
         let symbol = UInt32(index)
         table.insert(symbol, hash: hash) { unsafe self.hash(self.content($0)) }

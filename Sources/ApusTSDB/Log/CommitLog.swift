@@ -34,4 +34,10 @@ public protocol CommitLog: AnyObject, Sendable {
     func append(series: [SeriesRecord]) throws(AppendError) -> LogPosition
     /// The samples of one batch that the head will store. A batch may repeat a series and timestamp: the first wins.
     func append(samples: borrowing SampleBatch) throws(AppendError) -> LogPosition
+    /// The segment that is written now.
+    var lastSegment: Int { get }
+}
+
+extension CommitLog {
+    public var lastSegment: Int { 0 }
 }

@@ -189,6 +189,8 @@ public final class WriteAheadLog: CommitLog {
         writer.withLock { LogPosition(segment: $0.segments.segment, offset: $0.segments.offset) }
     }
 
+    public var lastSegment: Int { position.segment }
+
     public var state: WALState { writer.withLock { $0.state } }
 
     public var statistics: WALStatistics {

@@ -1,0 +1,76 @@
+import ApusBytes
+import ApusModel
+import ApusStorage
+
+/// The series of one select.
+final class HeadSeriesSet: SeriesSet {
+    /// Keeps the epoch: a set must not outlive its querier's hold.
+    private let querier: HeadQuerier
+    private let head: Head
+    private let selection: Selection
+    private let oldestPeriod: Int64
+
+    init(querier: HeadQuerier, head: Head, _ selection: Selection, oldestPeriod: Int64) {
+        self.querier = querier
+        self.head = head
+        self.selection = selection
+        self.oldestPeriod = oldestPeriod
+    }
+
+    var count: Int { selection.views.count }
+
+    func labels(at index: Int) -> LabelSet { selection.labels.labelSet(at: selection.views[index].labelOffset) }
+
+    func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
+        let view = selection.views[index]
+        let minTime = max(minTimeMs, head.state.start(of: oldestPeriod))
+        if minTime > maxTimeMs { return }
+        guard let deleted = selection.tombstones[view.slot] else {
+            try decode(view, minTime...maxTimeMs, into: &columns)
+            return
+        }
+        for range in deleted.gaps(in: minTime...maxTimeMs) { try decode(view, range, into: &columns) }
+    }
+
+    private func decode(_ view: SeriesView, _ range: ClosedRange<Int64>, into columns: inout SampleColumns) throws(StorageError) {
+        let state = head.state
+        let (minTime, maxTime) = (range.lowerBound, range.upperBound)
+        var chunks: [UInt] = []
+        var address = view.sealed
+        // From the newest back to the first that ends before the range.
+        while let chunk = SealedChunk(address: address), chunk.maxTime >= minTime {
+            if chunk.minTime <= maxTime { chunks.append(address) }
+            address = chunk.previous(oldestPeriod: oldestPeriod, periodOf: state.period(of:))
+        }
+        for address in chunks.reversed() {
+            guard let chunk = SealedChunk(address: address) else { continue }
+            try state.decode(chunk, limit: .max, minTime: minTime, maxTime: maxTime, into: &columns)
+        }
+        if view.openCount == 0 { return }
+        if try !decodeOpen(view, range, HeadState.scratchBytes, into: &columns) {
+            _ = try decodeOpen(view, range, HeadState.largeScratchBytes, into: &columns)
+        }
+    }
+
+    /// Decodes what was the open chunk; false when it is larger than the scratch.
+    private func decodeOpen(
+        _ view: SeriesView, _ range: ClosedRange<Int64>, _ scratchBytes: Int, into columns: inout SampleColumns
+    ) throws(StorageError) -> Bool {
+        let state = head.state
+        return try unsafe withUnsafeTemporaryAllocation(byteCount: scratchBytes, alignment: 8) { scratch throws(StorageError) -> Bool in
+            let (minTime, maxTime) = (range.lowerBound, range.upperBound)
+            switch head.locked({ unsafe state.openChunk(of: view, oldestPeriod: oldestPeriod, into: scratch) }) {
+            case .none: break
+            case .tooLarge: return false
+            case .copied(let size):
+                guard let base = scratch.baseAddress else { return false }
+                try unsafe state.decode(
+                    base, sizeBytes: size, count: Int(view.openCount), limit: .max, minTime: minTime, maxTime: maxTime, into: &columns)
+            case .sealed(let address):
+                guard let chunk = SealedChunk(address: address) else { break }
+                try state.decode(chunk, limit: Int(view.openCount), minTime: minTime, maxTime: maxTime, into: &columns)
+            }
+            return true
+        }
+    }
+}
