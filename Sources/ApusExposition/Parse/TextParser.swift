@@ -29,13 +29,6 @@ public struct TextParser: Sendable {
         public let timestampMs: Int64?
     }
 
-    /// A pair of ranges of the page; a quoted name and every value still carry their escapes.
-    struct PairRange: Sendable {
-        let name: Range<Int>
-        let nameIsQuoted: Bool
-        let value: Range<Int>
-    }
-
     /// Where the next entry starts. Settable, so that a scanner which knows most lines can have one parsed.
     public var offset = 0
     /// The type that the last `# TYPE` line declared; it decides how `le` and `quantile` are written.
@@ -70,14 +63,7 @@ public struct TextParser: Sendable {
         }
         for pair in pairs {
             let name = unescaped(page, pair.name, quoted: pair.nameIsQuoted)
-            var value = unescaped(page, pair.value, quoted: true)
-            // One bucket bound must not become two series because a client writes 1 and another 1.0.
-            if (currentType == .histogram && name == "le") || (currentType == .summary && name == "quantile"),
-                let number = parseDouble(value.bytes.span)
-            {
-                value = ByteString(formatOpenMetricsNumber(number))
-            }
-            result.append(Label(name, value))
+            result.append(Label(name, canonicalValue(unescaped(page, pair.value, quoted: true), of: name, type: currentType)))
         }
         return result
     }
@@ -101,7 +87,7 @@ public struct TextParser: Sendable {
         if textStart < offset { textStart += 1 }  // The blank that ends the name.
         if isHelp {
             let text = unescaped(page, textStart..<offset, quoted: false, keepQuotes: true)
-            guard text.isValidUTF8 else { throw error(page, at: textStart, "help text is not valid UTF-8") }
+            guard text.isValidUTF8 else { throw pageError(page, at: textStart, "help text is not valid UTF-8") }
             return .help(name: name, text: text)
         }
         let word = ByteString(copying: page.extracting(textStart..<offset))
@@ -112,7 +98,7 @@ public struct TextParser: Sendable {
         case "histogram": type = .histogram
         case "summary": type = .summary
         case "untyped": type = .unknown
-        default: throw error(page, at: textStart, "invalid metric type \(quoted(word.bytes.span))")
+        default: throw pageError(page, at: textStart, "invalid metric type \(quotedForError(word.bytes.span))")
         }
         currentType = type
         return .type(name: name, type)
@@ -170,7 +156,7 @@ public struct TextParser: Sendable {
         let valueStart = offset
         while offset < page.count, isValueByte(page[offset]) { offset += 1 }
         guard nameRange != nil else {
-            throw error(page, at: start, "metric name not set while parsing: \(quoted(page.extracting(start..<offset)))")
+            throw pageError(page, at: start, "metric name not set while parsing: \(quotedForError(page.extracting(start..<offset)))")
         }
         guard offset > valueStart else { throw unexpected(page, "expected value after metric", from: start) }
         var value = try parseValue(page, valueStart..<offset, lineStart: start)
@@ -192,17 +178,17 @@ public struct TextParser: Sendable {
         let bytes = page.extracting(range)
         // Hexadecimal floats and digit separators came to Go later than to this format.
         for index in 0..<bytes.count where bytes[index] | 0x20 == UInt8(ascii: "p") || bytes[index] == UInt8(ascii: "_") {
-            throw error(page, at: range.lowerBound, "unsupported character in float", from: lineStart, to: range.upperBound)
+            throw pageError(page, at: range.lowerBound, "unsupported character in float", from: lineStart, to: range.upperBound)
         }
         switch parseDoubleDetailed(bytes) {
         case .value(let value): return value
         case .outOfRange:
-            throw error(
-                page, at: range.lowerBound, "parsing \(quoted(bytes)): value out of range", from: lineStart,
+            throw pageError(
+                page, at: range.lowerBound, "parsing \(quotedForError(bytes)): value out of range", from: lineStart,
                 to: range.upperBound)
         case .malformed:
-            throw error(
-                page, at: range.lowerBound, "parsing \(quoted(bytes)): invalid syntax", from: lineStart, to: range.upperBound)
+            throw pageError(
+                page, at: range.lowerBound, "parsing \(quotedForError(bytes)): invalid syntax", from: lineStart, to: range.upperBound)
         }
     }
 
@@ -221,8 +207,8 @@ public struct TextParser: Sendable {
         }
         guard offset > start else { throw unexpected(page, "expected timestamp or new record", from: lineStart) }
         if overflowed {
-            throw error(
-                page, at: start, "parsing \(quoted(page.extracting(start..<offset))): value out of range", from: lineStart,
+            throw pageError(
+                page, at: start, "parsing \(quotedForError(page.extracting(start..<offset))): value out of range", from: lineStart,
                 to: offset)
         }
         return value
@@ -257,10 +243,10 @@ public struct TextParser: Sendable {
             if isQuoted && (after == UInt8(ascii: ",") || after == UInt8(ascii: "}")) {
                 // A quoted string of its own is the metric's name.
                 guard nameRange == nil else {
-                    throw error(page, at: name.lowerBound - 1, "metric name already set", from: lineStart, to: offset + 1)
+                    throw pageError(page, at: name.lowerBound - 1, "metric name already set", from: lineStart, to: offset + 1)
                 }
                 guard isValidUTF8(page.extracting(name)) else {
-                    throw error(page, at: name.lowerBound, "invalid UTF-8 metric name: \(quoted(page.extracting(name)))")
+                    throw pageError(page, at: name.lowerBound, "invalid UTF-8 metric name: \(quotedForError(page.extracting(name)))")
                 }
                 nameRange = name
                 nameIsQuoted = true
@@ -276,7 +262,7 @@ public struct TextParser: Sendable {
                 throw unexpected(page, "expected label value", from: lineStart)
             }
             guard isValidUTF8(page.extracting(value)) else {
-                throw error(page, at: value.lowerBound, "invalid UTF-8 label value: \(quoted(page.extracting(value)))")
+                throw pageError(page, at: value.lowerBound, "invalid UTF-8 label value: \(quotedForError(page.extracting(value)))")
             }
             pairs.append(PairRange(name: name, nameIsQuoted: isQuoted, value: value))
             skipBlanks(page)
@@ -291,20 +277,9 @@ public struct TextParser: Sendable {
     /// With `offset` at a quote: the range between the quotes, escapes kept, and moves past them; nil, without moving,
     /// when the string does not end.
     private mutating func parseQuoted(_ page: Span<UInt8>) -> Range<Int>? {
-        let start = offset + 1
-        var index = start
-        while index < page.count {
-            switch page[index] {
-            case .quote:
-                offset = index + 1
-                return start..<index
-            case .backslash:
-                guard index + 1 < page.count, page[index + 1] != .newline else { return nil }
-                index += 2
-            default: index += 1
-            }
-        }
-        return nil
+        guard let content = quotedContent(page, at: offset) else { return nil }
+        offset = content.upperBound + 1
+        return content
     }
 
     // MARK: Bytes
@@ -315,12 +290,6 @@ public struct TextParser: Sendable {
     private func isBlank(_ page: Span<UInt8>, _ index: Int) -> Bool {
         index < page.count && (page[index] == UInt8(ascii: " ") || page[index] == UInt8(ascii: "\t"))
     }
-    private func isNameStart(_ byte: UInt8, colon: Bool) -> Bool {
-        (byte | 0x20) &- UInt8(ascii: "a") < 26 || byte == UInt8(ascii: "_") || (colon && byte == UInt8(ascii: ":"))
-    }
-    private func isNameByte(_ byte: UInt8, colon: Bool) -> Bool {
-        isNameStart(byte, colon: colon) || byte &- UInt8(ascii: "0") < 10
-    }
     private func isValueByte(_ byte: UInt8) -> Bool {
         byte != UInt8(ascii: "{") && byte != UInt8(ascii: " ") && byte != UInt8(ascii: "\t") && byte != .newline && byte != 0
     }
@@ -330,83 +299,16 @@ public struct TextParser: Sendable {
         return index
     }
 
-    /// The bytes of `range` with `\\` and `\n`, and in quoted text `\"`, resolved; other backslashes stay.
-    private func unescaped(_ page: Span<UInt8>, _ range: Range<Int>, quoted: Bool, keepQuotes: Bool = false) -> ByteString {
-        let bytes = page.extracting(range)
-        guard quoted || keepQuotes else { return ByteString(copying: bytes) }
-        var result: [UInt8] = []
-        result.reserveCapacity(bytes.count)
-        var index = 0
-        while index < bytes.count {
-            let byte = bytes[index]
-            index += 1
-            guard byte == .backslash, index < bytes.count else {
-                result.append(byte)
-                continue
-            }
-            switch bytes[index] {
-            case .backslash: result.append(.backslash)
-            case UInt8(ascii: "n"): result.append(.newline)
-            case .quote where !keepQuotes: result.append(.quote)
-            default:
-                result.append(.backslash)
-                continue
-            }
-            index += 1
-        }
-        return ByteString(result)
-    }
-
     // MARK: Errors
 
     /// An error at `offset` that shows what was found there.
     private func unexpected(_ page: Span<UInt8>, _ expectation: String, from lineStart: Int) -> ExpositionError {
         guard offset < page.count else {
-            return error(page, at: offset, "\(expectation), got end of page", from: lineStart, to: page.count)
+            return pageError(page, at: offset, "\(expectation), got end of page", from: lineStart, to: page.count)
         }
-        let found = quoted(page.extracting(offset..<offset + 1))
-        return error(page, at: offset, "\(expectation), got \(found)", from: lineStart, to: offset + 1)
+        let found = quotedForError(page.extracting(offset..<offset + 1))
+        return pageError(page, at: offset, "\(expectation), got \(found)", from: lineStart, to: offset + 1)
     }
-
-    private func error(
-        _ page: Span<UInt8>, at position: Int, _ reason: String, from: Int? = nil, to: Int = 0
-    ) -> ExpositionError {
-        var line = 1
-        var lineStart = 0
-        for index in 0..<min(position, page.count) where page[index] == .newline {
-            line += 1
-            lineStart = index + 1
-        }
-        var reason = reason
-        if let from { reason += " while parsing: \(quoted(page.extracting(from..<max(from, min(to, page.count)))))" }
-        return ExpositionError(line: line, column: position - lineStart + 1, reason: reason)
-    }
-
-    /// `bytes` in double quotes as Go's `%q` shows them, cut after 100 bytes: a page without a newline is one long line.
-    private func quoted(_ bytes: Span<UInt8>) -> String {
-        let limit = 100
-        var text = "\""
-        for index in 0..<min(bytes.count, limit) {
-            switch bytes[index] {
-            case .quote: text += "\\\""
-            case .backslash: text += "\\\\"
-            case .newline: text += "\\n"
-            case UInt8(ascii: "\t"): text += "\\t"
-            case UInt8(ascii: "\r"): text += "\\r"
-            case let byte where byte < 0x20 || byte >= 0x7F:
-                let digits = String(byte, radix: 16)
-                text += byte < 16 ? "\\x0\(digits)" : "\\x\(digits)"
-            case let byte: text.unicodeScalars.append(Unicode.Scalar(byte))
-            }
-        }
-        return text + (bytes.count > limit ? "\"…" : "\"")
-    }
-}
-
-extension UInt8 {
-    static let newline = UInt8(ascii: "\n")
-    static let quote = UInt8(ascii: "\"")
-    static let backslash = UInt8(ascii: "\\")
 }
 
 /// A bucket bound or quantile as OpenMetrics writes it: always with a point or an exponent (`1.0`, `1e+06`, `+Inf`).

@@ -1,0 +1,404 @@
+public import ApusBytes
+public import ApusModel
+
+/// Reads a page of OpenMetrics 1.0 text, entry by entry, up to its `# EOF`.
+///
+///     var parser = OpenMetricsParser()
+///     while let entry = try parser.next(page.span) { … }
+///
+/// Stricter than the text format, as the standard wants it: single blanks between tokens, no empty lines, no comments but
+/// metadata, and an end that is told. Timestamps are in seconds. The parser keeps offsets into the page and no bytes of
+/// it: lend the same page, which may be a mapped file of any size, to every call.
+///
+/// A line whose series part is that of the line before, byte for byte, is not taken apart again: a dump lists the samples
+/// of a series one after the other, and so costs little more than its numbers.
+public struct OpenMetricsParser: Sendable {
+    /// What a line holds.
+    public enum Entry: Sendable {
+        /// `# HELP name text`, escapes resolved.
+        case help(name: ByteString, text: ByteString)
+        case type(name: ByteString, MetricType)
+        case unit(name: ByteString, unit: ByteString)
+        case series(SeriesLine)
+    }
+
+    /// One sample line.
+    public struct SeriesLine: Sendable {
+        /// The bytes that name the series: from the metric's name or the brace to the closing brace.
+        public let text: Range<Int>
+        public let value: Double
+        /// Milliseconds since the Unix epoch, where the line has a timestamp.
+        public let timestampMs: Int64?
+        /// Whether the line before had the same series part.
+        public let repeatsSeries: Bool
+        /// Its labels are `exemplarLabels`.
+        public let exemplar: ExemplarPart?
+    }
+    /// What stands behind the ` # ` of a line, but for the labels.
+    public struct ExemplarPart: Sendable {
+        public let value: Double
+        public let timestampMs: Int64?
+    }
+
+    /// Where the next entry starts.
+    public private(set) var offset = 0
+    /// The type that the last `# TYPE` line declared; it decides how `le` and `quantile` are written.
+    public private(set) var currentType: MetricType?
+
+    /// The series part whose pieces the fields below hold, as offsets from its start.
+    private var parsedText = 0..<0
+    private var nameRange: Range<Int>?
+    private var nameIsQuoted = false
+    private var pairs: [PairRange] = []
+    private var exemplarPairs: [PairRange] = []
+    private var sawEnd = false
+    private var checkedEnd = false
+
+    public init() {}
+
+    /// The next entry, or nil behind `# EOF`.
+    public mutating func next(_ page: Span<UInt8>) throws(ExpositionError) -> Entry? {
+        if sawEnd { return nil }
+        if !checkedEnd {
+            // Loops over numbers rely on it: something that is no digit follows each of them.
+            guard endsWithMarker(page) else { throw pageError(page, at: page.count, "data does not end with # EOF") }
+            checkedEnd = true
+        }
+        guard offset < page.count else { throw pageError(page, at: offset, "data does not end with # EOF") }
+        if page[offset] == UInt8(ascii: "#") { return try parseComment(page) }
+        return .series(try parseLine(page))
+    }
+
+    /// The labels of the series line that `next` returned last: `__name__` first, then in order of appearance.
+    /// Duplicates and empty values are kept, for the caller to judge.
+    public func labels(_ page: Span<UInt8>) -> [Label] {
+        let base = parsedText.lowerBound
+        var result: [Label] = []
+        result.reserveCapacity(pairs.count + 1)
+        if let nameRange {
+            result.append(Label(LabelSet.metricName, unescaped(page, shifted(nameRange, base), quoted: nameIsQuoted)))
+        }
+        for pair in pairs {
+            let name = unescaped(page, shifted(pair.name, base), quoted: pair.nameIsQuoted)
+            let value = unescaped(page, shifted(pair.value, base), quoted: true)
+            result.append(Label(name, canonicalValue(value, of: name, type: currentType)))
+        }
+        return result
+    }
+
+    /// The labels of the exemplar that the line had.
+    public func exemplarLabels(_ page: Span<UInt8>) -> [Label] {
+        exemplarPairs.map { pair in
+            Label(unescaped(page, pair.name, quoted: pair.nameIsQuoted), unescaped(page, pair.value, quoted: true))
+        }
+    }
+
+    private func shifted(_ range: Range<Int>, _ by: Int) -> Range<Int> { range.lowerBound + by..<range.upperBound + by }
+
+    private func endsWithMarker(_ page: Span<UInt8>) -> Bool {
+        let end = page.count > 0 && page[page.count - 1] == .newline ? page.count - 1 : page.count
+        let start = end - Self.marker.count
+        guard start >= 0, equalBytes(page.extracting(start..<end), Self.marker.span) else { return false }
+        return start == 0 || page[start - 1] == .newline
+    }
+    private static let marker = Array("# EOF".utf8)
+
+    // MARK: Lines that start with #
+
+    private mutating func parseComment(_ page: Span<UInt8>) throws(ExpositionError) -> Entry? {
+        let start = offset
+        let end = endOfLine(page, from: start)
+        let line = page.extracting(start..<end)
+        if equalBytes(line, Self.marker.span) {
+            guard page.count - end <= 1 else { throw pageError(page, at: end + 1, "unexpected data after # EOF") }
+            offset = page.count
+            sawEnd = true
+            return nil
+        }
+        for (word, keyword) in Self.keywords where hasPrefix(line, word.span) {
+            offset = start + word.count
+            let name = try parseMetadataName(page, keyword: keyword, lineStart: start)
+            guard offset < end, page[offset] == UInt8(ascii: " ") else {
+                // HELP and UNIT may be empty, without the blank too.
+                guard offset == end, keyword != "TYPE" else { throw unexpected(page, "expected text in \(keyword)", from: start) }
+                offset = min(end + 1, page.count)
+                return try metadata(page, keyword, name, end..<end)
+            }
+            let text = offset + 1..<end
+            offset = min(end + 1, page.count)
+            return try metadata(page, keyword, name, text)
+        }
+        throw pageError(page, at: start, "unexpected comment: only HELP, TYPE, UNIT and EOF may follow #", from: start, to: end)
+    }
+    private static let keywords: [(word: [UInt8], keyword: String)] = [
+        (Array("# HELP ".utf8), "HELP"), (Array("# TYPE ".utf8), "TYPE"), (Array("# UNIT ".utf8), "UNIT"),
+    ]
+
+    private func hasPrefix(_ bytes: Span<UInt8>, _ prefix: Span<UInt8>) -> Bool {
+        bytes.count >= prefix.count && equalBytes(bytes.extracting(0..<prefix.count), prefix)
+    }
+
+    private mutating func metadata(
+        _ page: Span<UInt8>, _ keyword: String, _ name: ByteString, _ text: Range<Int>
+    ) throws(ExpositionError) -> Entry {
+        switch keyword {
+        case "HELP":
+            let help = unescaped(page, text, quoted: true)
+            guard help.isValidUTF8 else { throw pageError(page, at: text.lowerBound, "help text is not valid UTF-8") }
+            return .help(name: name, text: help)
+        case "UNIT":
+            let unit = ByteString(copying: page.extracting(text))
+            // The name carries its unit, so that who reads only the name knows it.
+            guard unit.isEmpty || name.hasSuffix("_" + unit) else {
+                throw pageError(
+                    page, at: text.lowerBound,
+                    "unit \(quotedForError(unit.bytes.span)) not a suffix of metric \(quotedForError(name.bytes.span))")
+            }
+            return .unit(name: name, unit: unit)
+        default:
+            let word = ByteString(copying: page.extracting(text))
+            guard let type = MetricType(rawValue: word.description) else {
+                throw pageError(page, at: text.lowerBound, "invalid metric type \(quotedForError(word.bytes.span))")
+            }
+            currentType = type
+            // The next line's labels may be written in another way: it is not the same series for sure.
+            parsedText = 0..<0
+            return .type(name: name, type)
+        }
+    }
+
+    private mutating func parseMetadataName(
+        _ page: Span<UInt8>, keyword: String, lineStart: Int
+    ) throws(ExpositionError) -> ByteString {
+        if offset < page.count, page[offset] == .quote, let content = quotedContent(page, at: offset) {
+            offset = content.upperBound + 1
+            return unescaped(page, content, quoted: true)
+        }
+        let start = offset
+        guard offset < page.count, isNameStart(page[offset], colon: true) else {
+            throw unexpected(page, "expected metric name after \(keyword)", from: lineStart)
+        }
+        while offset < page.count, isNameByte(page[offset], colon: true) { offset += 1 }
+        return ByteString(copying: page.extracting(start..<offset))
+    }
+
+    // MARK: Sample lines
+
+    private mutating func parseLine(_ page: Span<UInt8>) throws(ExpositionError) -> SeriesLine {
+        let start = offset
+        let repeats = repeatsSeries(page)
+        if repeats {
+            parsedText = start..<start + parsedText.count
+            offset = parsedText.upperBound
+        } else {
+            try parseSeries(page)
+        }
+        guard offset < page.count, page[offset] == UInt8(ascii: " ") else {
+            throw unexpected(page, "expected value after metric", from: start)
+        }
+        offset += 1
+        var value = try parseNumber(page, "value", lineStart: start)
+        if value.isNaN { value = Double(bitPattern: StaleNaN.normalBits) }
+        var timestamp: Int64?
+        var exemplar: ExemplarPart?
+        exemplarPairs.removeAll(keepingCapacity: true)
+        if startsTimestamp(page) {
+            offset += 1
+            timestamp = try parseTimestamp(page, lineStart: start)
+        }
+        if offset + 1 < page.count, page[offset] == UInt8(ascii: " "), page[offset + 1] == UInt8(ascii: "#") {
+            exemplar = try parseExemplar(page, lineStart: start)
+        }
+        guard offset < page.count, page[offset] == .newline else { throw unexpected(page, "expected next entry", from: start) }
+        offset += 1
+        return SeriesLine(text: parsedText, value: value, timestampMs: timestamp, repeatsSeries: repeats, exemplar: exemplar)
+    }
+
+    private func repeatsSeries(_ page: Span<UInt8>) -> Bool {
+        let length = parsedText.count
+        guard length > 0, page.count - offset > length, page[offset + length] == UInt8(ascii: " ") else { return false }
+        return equalBytes(page.extracting(offset..<offset + length), page.extracting(parsedText))
+    }
+
+    private func startsTimestamp(_ page: Span<UInt8>) -> Bool {
+        offset + 1 < page.count && page[offset] == UInt8(ascii: " ") && page[offset + 1] != UInt8(ascii: "#")
+    }
+
+    private mutating func parseSeries(_ page: Span<UInt8>) throws(ExpositionError) {
+        let start = offset
+        // Offsets count from here.
+        parsedText = 0..<0
+        nameRange = nil
+        nameIsQuoted = false
+        pairs.removeAll(keepingCapacity: true)
+        if isNameStart(page[offset], colon: true) {
+            while offset < page.count, isNameByte(page[offset], colon: true) { offset += 1 }
+            nameRange = 0..<offset - start
+        } else if page[offset] != UInt8(ascii: "{") {
+            throw unexpected(page, "expected a valid start token", from: start)
+        }
+        if offset < page.count, page[offset] == UInt8(ascii: "{") {
+            let name = try parsePairs(page, lineStart: start, into: \.pairs, mayNameMetric: true)
+            if let name {
+                guard nameRange == nil else {
+                    throw pageError(page, at: name.lowerBound - 1, "metric name already set", from: start, to: offset)
+                }
+                nameRange = name.lowerBound - start..<name.upperBound - start
+                nameIsQuoted = true
+            }
+            for index in pairs.indices {
+                let pair = pairs[index]
+                pairs[index] = PairRange(
+                    name: shifted(pair.name, -start), nameIsQuoted: pair.nameIsQuoted, value: shifted(pair.value, -start))
+            }
+        }
+        guard nameRange != nil else {
+            throw pageError(page, at: start, "metric name not set while parsing: \(quotedForError(page.extracting(start..<offset)))")
+        }
+        parsedText = start..<offset
+    }
+
+    /// Parses from the opening brace to past the closing one. Returns the quoted string that stands without a value, the
+    /// metric's name, where there is one.
+    private mutating func parsePairs(
+        _ page: Span<UInt8>, lineStart: Int, into list: WritableKeyPath<OpenMetricsParser, [PairRange]>, mayNameMetric: Bool
+    ) throws(ExpositionError) -> Range<Int>? {
+        var metric: Range<Int>?
+        var found: [PairRange] = []
+        offset += 1
+        if offset < page.count, page[offset] == UInt8(ascii: "}") {
+            offset += 1
+            self[keyPath: list] = found
+            return nil
+        }
+        while true {
+            var name: Range<Int>
+            var isQuoted = false
+            guard offset < page.count else { throw unexpected(page, "expected label name", from: lineStart) }
+            if page[offset] == .quote, let content = quotedContent(page, at: offset) {
+                name = content
+                isQuoted = true
+                offset = content.upperBound + 1
+            } else if isNameStart(page[offset], colon: false) {
+                let start = offset
+                while offset < page.count, isNameByte(page[offset], colon: false) { offset += 1 }
+                name = start..<offset
+            } else {
+                throw unexpected(page, "expected label name", from: lineStart)
+            }
+            let after = offset < page.count ? page[offset] : 0
+            if isQuoted, mayNameMetric, after == UInt8(ascii: ",") || after == UInt8(ascii: "}") {
+                guard metric == nil else {
+                    throw pageError(page, at: name.lowerBound - 1, "metric name already set", from: lineStart, to: offset)
+                }
+                guard isValidUTF8(page.extracting(name)) else {
+                    throw pageError(page, at: name.lowerBound, "invalid UTF-8 metric name: \(quotedForError(page.extracting(name)))")
+                }
+                metric = name
+            } else {
+                guard after == UInt8(ascii: "=") else { throw unexpected(page, "expected equal", from: lineStart) }
+                offset += 1
+                guard offset < page.count, page[offset] == .quote, let value = quotedContent(page, at: offset) else {
+                    throw unexpected(page, "expected label value", from: lineStart)
+                }
+                guard isValidUTF8(page.extracting(value)) else {
+                    throw pageError(page, at: value.lowerBound, "invalid UTF-8 label value: \(quotedForError(page.extracting(value)))")
+                }
+                offset = value.upperBound + 1
+                found.append(PairRange(name: name, nameIsQuoted: isQuoted, value: value))
+            }
+            guard offset < page.count else { throw unexpected(page, "expected comma or brace close", from: lineStart) }
+            switch page[offset] {
+            case UInt8(ascii: "}"):
+                offset += 1
+                self[keyPath: list] = found
+                return metric
+            case UInt8(ascii: ","):
+                offset += 1
+                // A comma behind the last pair is no error.
+                guard offset < page.count, page[offset] == UInt8(ascii: "}") else { continue }
+                offset += 1
+                self[keyPath: list] = found
+                return metric
+            default: throw unexpected(page, "expected comma or brace close", from: lineStart)
+            }
+        }
+    }
+
+    private mutating func parseExemplar(_ page: Span<UInt8>, lineStart: Int) throws(ExpositionError) -> ExemplarPart {
+        // At the blank before `# {`.
+        offset += 2
+        guard offset + 1 < page.count, page[offset] == UInt8(ascii: " "), page[offset + 1] == UInt8(ascii: "{") else {
+            throw unexpected(page, "expected exemplar labels", from: lineStart)
+        }
+        offset += 1
+        _ = try parsePairs(page, lineStart: lineStart, into: \.exemplarPairs, mayNameMetric: false)
+        guard offset < page.count, page[offset] == UInt8(ascii: " ") else {
+            throw unexpected(page, "expected value after exemplar labels", from: lineStart)
+        }
+        offset += 1
+        var value = try parseNumber(page, "value", lineStart: lineStart)
+        if value.isNaN { value = Double(bitPattern: StaleNaN.normalBits) }
+        var timestamp: Int64?
+        if startsTimestamp(page) {
+            offset += 1
+            timestamp = try parseTimestamp(page, lineStart: lineStart)
+        }
+        return ExemplarPart(value: value, timestampMs: timestamp)
+    }
+
+    // MARK: Numbers
+
+    /// Seconds with a fraction become whole ms; what is less is cut off, as upstream does.
+    private mutating func parseTimestamp(_ page: Span<UInt8>, lineStart: Int) throws(ExpositionError) -> Int64 {
+        let start = offset
+        let ms = try parseNumber(page, "timestamp", lineStart: lineStart) * 1000
+        guard ms > -0x1p63, ms < 0x1p63 else {
+            throw pageError(
+                page, at: start, "invalid timestamp \(quotedForError(page.extracting(start..<offset)))", from: lineStart, to: offset)
+        }
+        return Int64(ms)
+    }
+
+    private mutating func parseNumber(_ page: Span<UInt8>, _ what: String, lineStart: Int) throws(ExpositionError) -> Double {
+        let start = offset
+        var value = 0.0
+        // SAFETY: `next` has seen that the page ends with `# EOF`, so a byte that is not of a number lies behind `start`.
+        let taken = unsafe page.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress, start < buffer.count else { return 0 }
+            return unsafe parsePlainDouble(base + start, powersOfTen: PowersOfTen.table.values, into: &value)
+        }
+        if taken > 0, start + taken < page.count, page[start + taken] <= 0x20 {
+            offset += taken
+            return value
+        }
+        while offset < page.count, page[offset] > 0x20 { offset += 1 }
+        let bytes = page.extracting(start..<offset)
+        guard bytes.count > 0 else { throw unexpected(page, "expected \(what)", from: lineStart) }
+        for index in 0..<bytes.count where bytes[index] | 0x20 == UInt8(ascii: "p") || bytes[index] == UInt8(ascii: "_") {
+            throw pageError(page, at: start, "unsupported character in float", from: lineStart, to: offset)
+        }
+        switch parseDoubleDetailed(bytes) {
+        case .value(let value): return value
+        case .outOfRange:
+            throw pageError(page, at: start, "parsing \(quotedForError(bytes)): value out of range", from: lineStart, to: offset)
+        case .malformed:
+            throw pageError(page, at: start, "parsing \(quotedForError(bytes)): invalid syntax", from: lineStart, to: offset)
+        }
+    }
+
+    private func endOfLine(_ page: Span<UInt8>, from: Int) -> Int {
+        var index = from
+        while index < page.count && page[index] != .newline { index += 1 }
+        return index
+    }
+
+    /// An error at `offset` that shows what was found there.
+    private func unexpected(_ page: Span<UInt8>, _ expectation: String, from lineStart: Int) -> ExpositionError {
+        guard offset < page.count else {
+            return pageError(page, at: offset, "\(expectation), got end of page", from: lineStart, to: page.count)
+        }
+        let found = quotedForError(page.extracting(offset..<offset + 1))
+        return pageError(page, at: offset, "\(expectation), got \(found)", from: lineStart, to: offset + 1)
+    }
+}
