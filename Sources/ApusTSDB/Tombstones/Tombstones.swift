@@ -8,7 +8,7 @@ import ApusBytes
 ///     │ magic u32 │ version 1 │ series uvarint, min varint, max varint  │ … │ CRC32C │
 ///     └───────────┴───────────┴─────────────────────────────────────────┴───┴────────┘
 ///
-/// The checksum is of what stands between it and the magic number.
+/// The checksum is of what stands between it and the version.
 public struct Tombstones: Sendable, Equatable {
     public static let fileName = "tombstones"
     static let magic: UInt32 = 0x0130_BA30
@@ -73,7 +73,7 @@ public struct Tombstones: Sendable, Equatable {
     /// - Parameter path: for errors.
     public init(encoded: [UInt8], path: String = Tombstones.fileName) throws(BlockError) {
         guard encoded.count >= 9 else { throw .corrupt(path, 0, "tombstones header: invalid size") }
-        let content = 4..<encoded.count - 4
+        let content = 5..<encoded.count - 4
         let sum = encoded.span.extracting(content).crc32c
         let failure: Result<[UInt64: [DeletedInterval]], BlockError> = unsafe encoded.withUnsafeBytes { buffer in
             do throws(BlockError) { return .success(try unsafe Self.decode(buffer, content, sum, path)) } catch { return .failure(error) }
@@ -119,7 +119,7 @@ public struct Tombstones: Sendable, Equatable {
                 bytes.appendVarint(interval.maxTimeMs)
             }
         }
-        bytes.append(bigEndian: bytes.span.extracting(4..<bytes.count).crc32c)
+        bytes.append(bigEndian: bytes.span.extracting(5..<bytes.count).crc32c)
         return bytes
     }
 }
