@@ -1,4 +1,4 @@
-public import ApusBytes
+import ApusBytes
 public import ApusModel
 public import ApusStorage
 

@@ -1,5 +1,5 @@
-public import ApusBytes
-public import ApusStorage
+import ApusBytes
+import ApusStorage
 
 /// Why a database cannot be opened, or a request to it not be carried out.
 public struct DatabaseError: Error, Sendable, CustomStringConvertible {

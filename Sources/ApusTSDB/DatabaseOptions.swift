@@ -1,4 +1,4 @@
-public import ApusBytes
+import ApusBytes
 public import ApusStorage
 
 /// Series that are kept for another time than the rest.
