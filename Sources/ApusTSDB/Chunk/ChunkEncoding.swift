@@ -12,6 +12,13 @@ public enum ChunkEncoding: UInt8, Sendable {
 
     /// Set beside the encoding in `chunks_head`: the chunk's samples came out of order.
     public static let outOfOrderBit: UInt8 = 0x80
+
+    /// Whether the samples are floats, not histograms.
+    public var isFloat: Bool { self == .xor || self == .xor2 }
+    /// Whether the samples are histograms with float counts.
+    public var isFloatHistogram: Bool { self == .floatHistogram || self == .floatHistogramWithStart }
+    /// Whether the samples may have start timestamps.
+    public var hasStart: Bool { rawValue >= ChunkEncoding.xor2.rawValue }
 }
 
 /// A finished chunk and what must be known of it without decoding.
@@ -31,6 +38,10 @@ public struct EncodedChunk: Sendable, Equatable {
         self.bytes = bytes
     }
 
-    /// Samples, by the chunk's header. All encodings begin with the count.
-    public var count: Int { bytes.count < 2 ? 0 : Int(bytes[0]) << 8 | Int(bytes[1]) }
+    /// Samples, by the chunk's header. All encodings begin with the count; two of them keep two flags in its highest bits.
+    public var count: Int {
+        if bytes.count < 2 { return 0 }
+        let count = Int(bytes[0]) << 8 | Int(bytes[1])
+        return encoding.hasStart && !encoding.isFloat ? count & HistogramChunkHeader.maxCountWithStart : count
+    }
 }

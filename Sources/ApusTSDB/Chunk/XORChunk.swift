@@ -12,23 +12,7 @@ public struct XORChunk: Equatable, Sendable {
 
     /// Appends the samples to `columns`; on an error nothing is appended. Safe for any bytes.
     public func decode(into columns: inout SampleColumns) throws(ChunkError) {
-        if bytes.count < 2 { throw ChunkError("chunk is shorter than its header") }
-        // A sample takes two bits or more. Checked first, so that 3 bytes cannot ask for room for 65535 samples.
-        if count > bytes.count &* 4 { throw ChunkError("chunk of \(bytes.count) bytes cannot hold \(count) samples") }
-        let padded = bytes + Array(repeating: 0, count: chunkReadSlackBytes)
-        let count = self.count
-        try unsafe columns.appendUninitialized(maximum: count) { (times, values) throws(ChunkError) -> Int in
-            // SAFETY: the copy has the slack behind it, and the columns have room for `count`.
-            let decoded: Result<Int, ChunkError> = unsafe padded.withUnsafeBytes { buffer in
-                do throws(ChunkError) {
-                    guard let base = buffer.baseAddress else { return .success(0) }
-                    return .success(
-                        try unsafe decodeXOR(
-                            base, sizeBytes: bytes.count, count: count, limit: count, times: times, values: values))
-                } catch { return .failure(error) }
-            }
-            return try decoded.get()
-        }
+        try EncodedChunk(encoding: .xor, minTimeMs: 0, maxTimeMs: 0, bytes: bytes).decode(into: &columns)
     }
 }
 

@@ -1,12 +1,3 @@
-/// Why the bytes of a chunk cannot be decoded.
-public struct ChunkError: Error, Equatable, Sendable, CustomStringConvertible {
-    public let description: String
-    init(_ description: String) { self.description = description }
-}
-
-/// Bytes that must be readable behind a chunk for `decodeXOR`: a sample reads at most that far before its end is checked.
-let chunkReadSlackBytes = 32
-
 /// Decodes the first `limit` samples of an XOR chunk (all it has, when fewer) into two columns; returns how many.
 ///
 /// Any bytes are safe: every sample's end is checked against `sizeBytes`, and what is read beyond lies in the slack. The
@@ -114,43 +105,5 @@ func decodeXOR(
         }
         unsafe window = loadWindow(base, position)
         // A time may end 68 bits past the last check and the value after it reads 85 more: 20 bytes, and a window of 8.
-    }
-}
-
-/// 57 bits or more at the top, from bit `position` on.
-@inline(__always)
-private func loadWindow(_ base: UnsafeRawPointer, _ position: Int) -> UInt64 {
-    // SAFETY: the callers keep `position` within the chunk and its slack.
-    let word = unsafe UInt64(bigEndian: (base + (position &>> 3)).loadUnaligned(as: UInt64.self))
-    return word &<< UInt64(truncatingIfNeeded: position & 7)
-}
-
-/// Reads 1 to 64 bits.
-@inline(__always)
-private func readBits(_ base: UnsafeRawPointer, _ position: inout Int, _ width: Int) -> UInt64 {
-    if width <= 57 {
-        let bits = unsafe loadWindow(base, position) &>> UInt64(truncatingIfNeeded: 64 &- width)
-        position &+= width
-        return bits
-    }
-    let high = unsafe loadWindow(base, position) &>> 32
-    position &+= 32
-    let rest = width &- 32
-    let low = unsafe loadWindow(base, position) &>> UInt64(truncatingIfNeeded: 64 &- rest)
-    position &+= rest
-    return high &<< UInt64(truncatingIfNeeded: rest) | low
-}
-
-private func readUvarint(_ base: UnsafeRawPointer, _ position: inout Int, _ end: Int) throws(ChunkError) -> UInt64 {
-    var value: UInt64 = 0
-    var shift: UInt64 = 0
-    while true {
-        if position &+ 8 > end { throw ChunkError("chunk ends inside a varint") }
-        let byte = unsafe readBits(base, &position, 8)
-        if shift == 63 && byte > 1 { throw ChunkError("chunk holds a varint of more than 64 bits") }
-        value |= (byte & 0x7F) &<< shift
-        if byte < 0x80 { return value }
-        shift &+= 7
-        if shift > 63 { throw ChunkError("chunk holds a varint of more than 64 bits") }
     }
 }
