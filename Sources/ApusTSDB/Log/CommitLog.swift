@@ -32,8 +32,11 @@ public struct SeriesRecord: Sendable, Equatable {
 public protocol CommitLog: AnyObject, Sendable {
     /// New series; called before their first sample.
     func append(series: [SeriesRecord]) throws(AppendError) -> LogPosition
-    /// The samples of one batch that the head will store. A batch may repeat a series and timestamp: the first wins.
+    /// What of one batch the head will store: samples, histograms, exemplars, metadata. A batch may repeat a series and
+    /// timestamp: the first wins.
     func append(samples: borrowing SampleBatch) throws(AppendError) -> LogPosition
+    /// Deletes; called before samples go.
+    func append(tombstones: [TombstoneRecord]) throws(AppendError) -> LogPosition
     /// The segment that is written now.
     var lastSegment: Int { get }
 }

@@ -8,12 +8,14 @@ public final class MemoryLog: CommitLog {
     public enum Entry: Sendable {
         case series([SeriesRecord])
         case samples(SampleBatch)
+        case tombstones([TombstoneRecord])
 
         /// What the entry counts against the limit; a series counts as one sample.
         var weight: Int {
             switch self {
             case .series(let records): records.count
-            case .samples(let batch): batch.count
+            case .samples(let batch): batch.count + batch.histograms.count + batch.exemplars.count + batch.metadata.count
+            case .tombstones(let records): records.count
             }
         }
     }
@@ -47,6 +49,8 @@ public final class MemoryLog: CommitLog {
     public func append(series: [SeriesRecord]) throws(AppendError) -> LogPosition { add(.series(series)) }
 
     public func append(samples: borrowing SampleBatch) throws(AppendError) -> LogPosition { add(.samples(copy samples)) }
+
+    public func append(tombstones: [TombstoneRecord]) throws(AppendError) -> LogPosition { add(.tombstones(tombstones)) }
 
     private func add(_ entry: Entry) -> LogPosition {
         state.withLock { state in

@@ -16,7 +16,8 @@ public struct WALOptions: Sendable {
 public enum WALState: Sendable, Equatable {
     case writing
     /// A write or a sync failed. What is appended is accepted, counted and dropped. All that was appended at or after
-    /// `sinceMs` (wall clock) may be missing on the disk, and has to be written again after `resume`.
+    /// `sinceMs` may be missing on the disk, and has to be appended again after `resume`; it is a time of the wall clock,
+    /// and the timestamps of samples run behind that by the length of a scrape.
     case suspended(sinceMs: Int64, error: FileError)
     case closed
 }
@@ -54,6 +55,8 @@ public final class WriteAheadLog: CommitLog {
         var directoryIsDirty = true
         /// Known to be on the disk: all before it.
         var durable: LogPosition
+        /// After a failure: what of the log is good. Behind `durable` when only a write failed.
+        var good: LogPosition?
         /// When `durable` was the end of the log.
         var durableMs: Int64
 
@@ -177,7 +180,7 @@ public final class WriteAheadLog: CommitLog {
             case .writing:
                 do throws(FileError) { try body(writer) } catch {
                     writer.statistics.entriesDropped += entries
-                    suspend(writer, error, sinceMs: time.wallMs())
+                    suspend(writer, error, syncFailed: false)
                 }
             }
             return position
@@ -254,7 +257,7 @@ public final class WriteAheadLog: CommitLog {
                     try writer.addStaged()
                     try writer.segments.flush()
                 } catch {
-                    suspend(writer, error, sinceMs: time.wallMs())
+                    suspend(writer, error, syncFailed: false)
                     return nil
                 }
                 guard let file = writer.segments.file else { return nil }
@@ -276,7 +279,7 @@ public final class WriteAheadLog: CommitLog {
                 if work.directory { try files.syncDirectory(directory) }
             } catch {
                 // The files are closed when the last who uses them lets go.
-                writer.withLock { writer in suspend(writer, error, sinceMs: writer.durableMs) }
+                writer.withLock { writer in suspend(writer, error, syncFailed: true) }
                 return false
             }
             for (_, file) in work.retired { file.close() }
@@ -301,28 +304,45 @@ public final class WriteAheadLog: CommitLog {
     // MARK: Failure
 
     /// Stops writing. Under the lock.
-    private func suspend(_ writer: Writer, _ error: FileError, sinceMs: Int64) {
+    private func suspend(_ writer: Writer, _ error: FileError, syncFailed: Bool) {
         writer.statistics.writesFailed += 1
+        // What was written before a write failed is in the kernel, and a crash of the process loses none of it.
+        let written = LogPosition(segment: writer.segments.segment, offset: writer.segments.offset)
+        if syncFailed { writer.good = writer.durable } else if writer.good == nil { writer.good = written }
         guard case .writing = writer.state else { return }
-        writer.state = .suspended(sinceMs: min(sinceMs, writer.durableMs), error: error)
+        writer.state = .suspended(sinceMs: writer.durableMs, error: error)
         writer.segments.giveUp()
         writer.segments.retired = []
         writer.stagedCount = 0
-        // Best effort now, needed before the log goes on: behind a torn record nothing would be read.
+        // Now if it can be, for whoever starts after a crash; it must be before the log goes on.
         try? cut(writer)
     }
 
-    /// Shortens what may be damaged to what is known to be on the disk, so that the log reads well up to its end.
+    /// Shortens what may be damaged to what is good: behind a torn record nothing would be read.
     ///
     /// Later segments are emptied and kept, since numbers go up without gaps and are used once.
     private func cut(_ writer: Writer) throws(FileError) {
-        for segment in (writer.durable.segment...max(writer.durable.segment, writer.segments.segment)).reversed() {
+        let good = writer.good ?? writer.durable
+        for segment in (good.segment...max(good.segment, writer.segments.segment)).reversed() {
             let path = SegmentFormat.path(directory, segment)
             guard try files.status(path) != nil else { continue }
-            let kept = segment == writer.durable.segment ? writer.durable.offset : 0
+            let kept = segment == good.segment ? good.offset : 0
             let file = try files.open(path, .update)
             defer { file.close() }
             if try file.size() > kept { try file.truncate(to: kept) }
+        }
+    }
+
+    /// After a failed write, puts on the disk what was written before; no segment is synced in which a sync has failed.
+    private func syncGood(_ writer: Writer) throws(FileError) {
+        guard let good = writer.good, good > writer.durable else { return }
+        for segment in writer.durable.segment...good.segment {
+            let file = try files.open(SegmentFormat.path(directory, segment), .update)
+            defer { file.close() }
+            do throws(FileError) { try file.sync() } catch {
+                writer.good = writer.durable
+                throw error
+            }
         }
     }
 
@@ -341,6 +361,7 @@ public final class WriteAheadLog: CommitLog {
                 let next = writer.segments.segment + 1
                 let path = SegmentFormat.path(directory, next)
                 do throws(FileError) {
+                    try syncGood(writer)
                     try cut(writer)
                     try probe(path)
                     try writer.segments.open(next)
@@ -352,6 +373,7 @@ public final class WriteAheadLog: CommitLog {
                     return false
                 }
                 writer.state = .writing
+                writer.good = nil
                 writer.directoryIsDirty = false
                 writer.durable = writer.segments.position
                 writer.durableMs = time.wallMs()

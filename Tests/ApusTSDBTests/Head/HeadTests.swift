@@ -217,6 +217,7 @@ private func batch(_ samples: (SeriesRef, Int64, Double)...) -> SampleBatch {
             samples.withLock { $0.append(count) }
             return LogPosition(segment: 0, offset: 0)
         }
+        func append(tombstones: [TombstoneRecord]) throws(AppendError) -> LogPosition { LogPosition(segment: 0, offset: 0) }
     }
 
     @Test("logs first, and refuses what the log refuses")
