@@ -53,6 +53,9 @@ public struct SampleBatch: Sendable {
     public var histograms: [HistogramSample] = []
     public var exemplars: [ExemplarSample] = []
     public var metadata: [SeriesMetadata] = []
+    /// Whether samples out of order are refused even by a store that has a window for them: staleness markers of a target
+    /// that went away, which may have come back under another scrape meanwhile.
+    public var refusesOutOfOrder = false
 
     public init() {}
     /// Floats.
@@ -96,6 +99,7 @@ public struct SampleBatch: Sendable {
         histograms.removeAll(keepingCapacity: true)
         exemplars.removeAll(keepingCapacity: true)
         metadata.removeAll(keepingCapacity: true)
+        refusesOutOfOrder = false
     }
 }
 

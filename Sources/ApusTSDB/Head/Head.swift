@@ -88,7 +88,10 @@ public final class Head: SampleStore, Queryable, Sendable {
             let (bound, overflow) = state.maxTime.subtractingReportingOverflow(options.retentionMs)
             return overflow ? nil : bound
         }
-        if let bound { truncate(before: bound) }
+        if let bound {
+            locked { state.outOfOrder.remove(before: bound) }
+            truncate(before: bound)
+        }
         while locked({ state.release() }) {}
     }
 }

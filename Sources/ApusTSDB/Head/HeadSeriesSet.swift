@@ -9,12 +9,15 @@ final class HeadSeriesSet: SeriesSet {
     private let head: Head
     private let selection: Selection
     private let oldestPeriod: Int64
+    /// Whether any series has samples out of order; seldom.
+    private let hasOutOfOrder: Bool
 
     init(querier: HeadQuerier, head: Head, _ selection: Selection, oldestPeriod: Int64) {
         self.querier = querier
         self.head = head
         self.selection = selection
         self.oldestPeriod = oldestPeriod
+        hasOutOfOrder = head.locked { !head.state.outOfOrder.isEmpty }
     }
 
     var count: Int { selection.views.count }
@@ -22,14 +25,17 @@ final class HeadSeriesSet: SeriesSet {
     func labels(at index: Int) -> LabelSet { selection.labels.labelSet(at: selection.views[index].labelOffset) }
 
     func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
+        if minTimeMs > maxTimeMs { return }
         let view = selection.views[index]
+        let deleted = selection.tombstones[view.slot]
+        let first = columns.count
         let minTime = max(minTimeMs, head.state.start(of: oldestPeriod))
-        if minTime > maxTimeMs { return }
-        guard let deleted = selection.tombstones[view.slot] else {
-            try decode(view, minTime...maxTimeMs, into: &columns)
-            return
+        if minTime <= maxTimeMs {
+            for range in deleted?.gaps(in: minTime...maxTimeMs) ?? [minTime...maxTimeMs] { try decode(view, range, into: &columns) }
         }
-        for range in deleted.gaps(in: minTime...maxTimeMs) { try decode(view, range, into: &columns) }
+        if hasOutOfOrder {
+            try head.mergeOutOfOrder(view.slot, minTimeMs...maxTimeMs, deleted: deleted, from: first, into: &columns)
+        }
     }
 
     private func decode(_ view: SeriesView, _ range: ClosedRange<Int64>, into columns: inout SampleColumns) throws(StorageError) {

@@ -12,7 +12,8 @@ extension HeadState {
         let count = min(batch.refs.count, batch.timestampsMs.count, batch.values.count)
         if count == 0 { return AppendOutcome() }
         // Fixed for the batch: a sample must not make the ones beside it too old.
-        let bound = oldestAppendable(newest: maxTime == .min ? batch.timestampsMs[0] : maxTime)
+        let newest = maxTime == .min ? batch.timestampsMs[0] : maxTime
+        let bound = oldestAppendable(newest: newest)
         if let log { try write(batch, count, bound, to: log) }
 
         var outcome = AppendOutcome()
@@ -25,14 +26,15 @@ extension HeadState {
                 }
             }
         }
+        if !outcome.rejections.isEmpty { try acceptOutOfOrder(batch, newest: newest, &outcome) }
         counters.samplesAppended &+= UInt64(outcome.appended)
         for rejection in outcome.rejections {
             switch rejection.reason {
             case .outOfOrder: counters.outOfOrder &+= 1
             case .duplicateTimestamp: counters.duplicates &+= 1
-            case .outOfBounds, .tooOld: counters.outOfBounds &+= 1
+            case .outOfBounds: counters.outOfBounds &+= 1
             case .unknownSeries: counters.unknownSeries &+= 1
-            case .invalidHistogram, .outOfOrderExemplar, .duplicateExemplar, .exemplarLabelsTooLong: break
+            case .tooOld, .invalidHistogram, .outOfOrderExemplar, .duplicateExemplar, .exemplarLabelsTooLong: break
             }
         }
         return outcome

@@ -192,7 +192,7 @@ extension HeadState {
             guard let entry = unsafe series.pointer(Int(slot)) else { continue }
             // SAFETY: a slot that is not freed holds a series.
             let state = unsafe entry.pointee
-            if state.isLive && state.mayHaveSamples(in: oldest, maxTime) { views.append(SeriesView(slot, state)) }
+            if state.isLive && (state.mayHaveSamples(in: oldest, maxTime) || hasOutOfOrder(slot, in: minTime, maxTime)) { views.append(SeriesView(slot, state)) }
         }
         return views
     }
@@ -203,7 +203,7 @@ extension HeadState {
         return unsafe labels.index.withPostings(of: labels.index.pairs[Int(pair)]) { slots in
             for unsafe slot in unsafe slots {
                 guard let entry = unsafe series.pointer(Int(slot)), unsafe entry.pointee.isLive else { continue }
-                if unsafe entry.pointee.mayHaveSamples(in: oldest, maxTime) { return true }
+                if unsafe entry.pointee.mayHaveSamples(in: oldest, maxTime) || hasOutOfOrder(slot, in: minTime, maxTime) { return true }
             }
             return false
         }

@@ -65,7 +65,7 @@ extension HeadState {
             // Later ones are new, and may have pairs that `touched` has no bit for.
             if slot >= truncation.endSlot { return }
             // SAFETY: `forEachLive` lends the series in use.
-            if unsafe isDead(entry, bound: bound) {
+            if unsafe isDead(entry, bound: bound), !hasOutOfOrder(slot) {
                 unsafe truncation.dead.append(CollectedSeries(slot: slot, labelOffset: entry.pointee.labelOffset))
                 return
             }
@@ -136,7 +136,7 @@ extension HeadState {
         if seriesCount == 0 { settledMinTime = .max }
         if let log { collectedRefs.add(truncation.dead.map { ref(of: $0.slot).rawValue }, segment: log.lastSegment) }
         for slot in Array(tombstones.keys) {
-            tombstones[slot]?.removeRanges(endingBefore: truncation.bound)
+            tombstones[slot]?.removeRanges(endingBefore: min(truncation.bound, outOfOrder.minTimeMs))
             if tombstones[slot]?.isEmpty == true { tombstones[slot] = nil }
         }
         retire(Limbo(epoch: epoch, chunks: remains, slots: truncation.dead, labels: labels))
@@ -153,6 +153,7 @@ extension HeadState {
     @discardableResult
     func release() -> Bool {
         let oldestReader = readers.keys.min() ?? .max
+        outOfOrder.release(before: oldestReader)
         var left = Truncation.releasesASlice
         var blocksLeft = Truncation.blocksReleasedASlice
         while left > 0, blocksLeft > 0, !limbo.isEmpty, limbo[0].epoch < oldestReader {

@@ -28,6 +28,7 @@ import ApusStorage
     /// Deleted times of series, by slot; until the samples are dropped.
     var tombstones: [UInt32: TimeRanges] = [:]
     var metadata = SeriesMetadata()
+    let outOfOrder: OutOfOrderStore
 
     var seriesCount = 0
     var openChunks = 0
@@ -74,6 +75,7 @@ import ApusStorage
 
     init(options: HeadOptions) {
         self.options = options
+        outOfOrder = OutOfOrderStore(files: options.chunkFiles)
         // Targets choose the labels: with a known seed they could make all of them collide.
         seed = UInt64.random(in: .min ... .max)
         slab = SizeClassSlab(pool: pool)

@@ -190,7 +190,8 @@ extension HeadState {
                 precondition(state.xor.sizeBytes <= Int(state.capacity), "an open chunk larger than its cell")
             }
             if let newest = SealedChunk(address: state.sealed) {
-                precondition(period(of: newest.maxTime) >= oldestPeriod, "a link into a period that was dropped")
+                let isHeld = period(of: newest.maxTime) >= oldestPeriod || chunks.periods.contains { $0.index == period(of: newest.maxTime) }
+                precondition(isHeld, "a link into a period that was dropped")
                 precondition(newest.isMapped || period(of: newest.minTime) == period(of: newest.maxTime), "a chunk across the ends of its period")
                 precondition(newest.maxTime <= state.xor.time, "a sealed chunk newer than its series' newest sample")
             }

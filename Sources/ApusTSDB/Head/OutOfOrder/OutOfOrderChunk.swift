@@ -1,0 +1,101 @@
+import ApusModel
+import ApusStorage
+
+/// The newest out-of-order samples of a series, in order of time and each time once: what becomes a chunk when it is full.
+///
+/// Plain, since samples are inserted anywhere; a delta coding would be written anew for each.
+struct OutOfOrderChunk: Sendable {
+    /// As upstream's default.
+    static let maxSamples = 32
+
+    private(set) var times: [Int64] = []
+    /// Bit patterns of the values; of histograms, of their sums.
+    private(set) var values: [UInt64] = []
+    /// Empty as long as all are floats.
+    private(set) var histograms: [NativeHistogram?] = []
+
+    var count: Int { times.count }
+    var isEmpty: Bool { times.isEmpty }
+
+    /// False, and nothing is changed, when there is a sample of this time already: the first to come stays.
+    mutating func insert(_ timeMs: Int64, value: UInt64, histogram: NativeHistogram?) -> Bool {
+        // Late samples are often in order among themselves.
+        var index = times.count
+        while index > 0 && times[index - 1] > timeMs { index -= 1 }
+        if index > 0 && times[index - 1] == timeMs { return false }
+        if histogram != nil && histograms.isEmpty { histograms = Array(repeating: nil, count: times.count) }
+        times.insert(timeMs, at: index)
+        values.insert(value, at: index)
+        if !histograms.isEmpty || histogram != nil { histograms.insert(histogram, at: index) }
+        return true
+    }
+
+    mutating func removeAll() {
+        times.removeAll()
+        values.removeAll()
+        histograms.removeAll()
+    }
+
+    /// Appends the samples of `[minTimeMs, maxTimeMs]`; histograms only when the columns want them.
+    func append(to columns: inout SampleColumns, _ minTimeMs: Int64, _ maxTimeMs: Int64) {
+        for index in times.indices where times[index] >= minTimeMs && times[index] <= maxTimeMs {
+            if histograms.isEmpty {
+                columns.append(timestampMs: times[index], value: Double(bitPattern: values[index]))
+            } else if let histogram = histograms[index] {
+                if columns.wantsHistograms { columns.append(timestampMs: times[index], histogram: histogram) }
+            } else {
+                columns.append(timestampMs: times[index], value: Double(bitPattern: values[index]))
+            }
+        }
+    }
+
+    /// Finished chunks: one, or several when kinds of samples change.
+    func encoded() -> [EncodedChunk] {
+        var columns = SampleColumns(capacity: times.count, histograms: true)
+        append(to: &columns, .min, .max)
+        return encodeChunks(columns, samplesPerChunk: Self.maxSamples)
+    }
+
+    /// The samples as a log takes them.
+    func add(_ ref: SeriesRef, to batch: inout SampleBatch) {
+        for index in times.indices {
+            if !histograms.isEmpty, let histogram = histograms[index] {
+                batch.append(ref, timestampMs: times[index], histogram: histogram)
+            } else {
+                batch.append(ref, timestampMs: times[index], value: Double(bitPattern: values[index]))
+            }
+        }
+    }
+}
+
+/// A finished chunk of out-of-order samples: in a mapped file, or in memory when there is none or the disk refused it.
+struct OutOfOrderSealedChunk: Sendable {
+    let encoding: ChunkEncoding
+    let minTimeMs: Int64
+    let maxTimeMs: Int64
+    let sizeBytes: Int
+    /// Of its bytes, with `SealedChunkStoreLimits.readSlackBytes` behind them.
+    let address: UInt
+    /// Nil for a chunk in memory.
+    let chunkRef: HeadChunkRef?
+    /// Keeps the bytes of a chunk in memory.
+    let memory: PaddedChunk?
+    /// Grows with each chunk of the head: where two have a sample of one time, that of the larger number is right.
+    let number: UInt64
+
+    func overlaps(_ minTimeMs: Int64, _ maxTimeMs: Int64) -> Bool { self.minTimeMs <= maxTimeMs && self.maxTimeMs >= minTimeMs }
+
+    /// Appends the samples of `[minTimeMs, maxTimeMs]`. The caller must be one that the chunk is kept for.
+    func decode(_ minTimeMs: Int64, _ maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
+        // SAFETY: the address is that of `sizeBytes` bytes and the slack, kept by `memory` or by the mapped file, which goes
+        // when no reader is left.
+        guard let start = unsafe UnsafeRawPointer(bitPattern: address) else { return }
+        do throws(ChunkError) {
+            try unsafe decodeChunk(
+                encoding, UnsafeRawBufferPointer(start: start, count: sizeBytes), readableSlack: SealedChunkStoreLimits.readSlackBytes,
+                minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, into: &columns)
+        } catch {
+            throw StorageError("an out-of-order chunk in the head is damaged: \(error.description)")
+        }
+    }
+}

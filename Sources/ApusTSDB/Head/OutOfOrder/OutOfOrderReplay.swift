@@ -1,0 +1,86 @@
+public import ApusStorage
+
+/// What a replay of the out-of-order log found.
+public struct OutOfOrderReplay: Sendable, Equatable {
+    public var samples = 0
+    /// Samples of series that nobody knows.
+    public var unknownSamples = 0
+    /// Chunks that files held for series that nobody knows.
+    public var unknownChunks = 0
+    /// Markers of chunks that were found, and of chunks that were lost: their samples are taken from the log.
+    public var markers = 0
+    public var lostMarkers = 0
+}
+
+/// Start: chunks from `chunks_head`, then, when the series are known, the log.
+///
+///     for each chunk of the files   loadOutOfOrder        by the ref it was written under
+///     (the write-ahead log)         series appear, some of them under another ref
+///     replayOutOfOrder              chunks go to their series, samples of the log into open chunks
+extension Head {
+    /// Takes a chunk found in `chunks_head` whose samples came out of order.
+    public func loadOutOfOrder(_ chunk: HeadChunk) { locked { state.outOfOrder.load(chunk) } }
+
+    /// Forgets all that was loaded: the files it is in turned out to be damaged.
+    public func forgetLoadedOutOfOrder() { locked { _ = state.outOfOrder.rename { _ in nil } } }
+
+    /// Gives loaded chunks to their series and replays the log, if there is one. Also without a window: what was taken
+    /// while there was one must not be lost.
+    ///
+    /// A marker says that the samples of its series up to here are in a chunk. It is believed only when that chunk was
+    /// found: after a kill, chunks may be lost, and numbers of theirs be given again.
+    /// - Parameter current: the ref under which a series is known now; nil when it is not.
+    /// - Throws: damage, with its place. What came before is kept; repair the log and go on.
+    public func replayOutOfOrder(
+        _ reader: WALReader?, current: (SeriesRef) -> SeriesRef?
+    ) throws(WALError) -> OutOfOrderReplay {
+        var report = OutOfOrderReplay()
+        report.unknownChunks = locked { state.outOfOrder.rename { current($0) } }
+        guard let reader else { return report }
+        var record = DecodedRecord()
+        while try reader.next(&record) { locked { replay(record, current, &report) } }
+        return report
+    }
+
+    private func replay(_ record: DecodedRecord, _ current: (SeriesRef) -> SeriesRef?, _ report: inout OutOfOrderReplay) {
+        // Chunks that are finished on the way are not marked: the log is read here and not written.
+        var journal: OutOfOrderJournal?
+        for index in 0..<record.samples.count {
+            guard let ref = current(record.samples.refs[index]) else {
+                report.unknownSamples += 1
+                continue
+            }
+            report.samples += 1
+            _ = state.outOfOrder.insert(
+                ref, record.samples.timestampsMs[index], value: record.samples.values[index].bitPattern, histogram: nil, journal: &journal)
+        }
+        for sample in record.samples.histograms {
+            guard let ref = current(sample.ref) else {
+                report.unknownSamples += 1
+                continue
+            }
+            report.samples += 1
+            _ = state.outOfOrder.insert(
+                ref, sample.timestampMs, value: sample.histogram.sum.bitPattern, histogram: sample.histogram, journal: &journal)
+        }
+        replay(record.mmapMarkers, current, &report)
+    }
+
+    private func replay(_ markers: [MmapMarkerRecord], _ current: (SeriesRef) -> SeriesRef?, _ report: inout OutOfOrderReplay) {
+        var index = 0
+        while index < markers.count {
+            // One chunk's samples may have become several, of a kind each; then their markers lie side by side.
+            let ref = markers[index].ref
+            var chunks: [HeadChunkRef] = []
+            while index < markers.count && markers[index].ref == ref {
+                chunks.append(HeadChunkRef(rawValue: markers[index].chunkRef))
+                index += 1
+            }
+            if let now = current(ref), state.outOfOrder.applyMarkers(now, chunks) {
+                report.markers += chunks.count
+            } else {
+                report.lostMarkers += chunks.count
+            }
+        }
+    }
+}
