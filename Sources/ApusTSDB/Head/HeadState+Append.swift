@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusModel
 import ApusStorage
 
 extension HeadState {
@@ -73,6 +74,7 @@ extension HeadState {
         var newest = maxTime
         var oldest = recentMinTime
         var appended = 0
+        var stale = staleSeries
         // The period of the last sample; the samples of a batch are seldom from two.
         var periodStart = Int64.max
         var periodEnd = Int64.max
@@ -120,6 +122,9 @@ extension HeadState {
                 unsafe seal(entry, UInt32(truncatingIfNeeded: slot))
                 unsafe openChunk(entry, time)
             }
+            if unsafe value == StaleNaN.bits || entry.pointee.xor.value == StaleNaN.bits {
+                unsafe stale &+= (value == StaleNaN.bits ? 1 : 0) &- (entry.pointee.xor.value == StaleNaN.bits ? 1 : 0)
+            }
             let used = unsafe Int(entry.pointee.xor.bitCount) &>> 3
             if unsafe Int(entry.pointee.capacity) &- used >= XORState.maxSampleBytes {
                 // SAFETY: `open` is the address of a cell of `capacity` bytes, with room for a sample.
@@ -133,6 +138,7 @@ extension HeadState {
         }
         maxTime = newest
         recentMinTime = oldest
+        staleSeries = stale
         outcome.appended = appended
     }
 
