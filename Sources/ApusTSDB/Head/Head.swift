@@ -49,7 +49,11 @@ public final class Head: SampleStore, Queryable, Sendable {
         appenders.add(1, ordering: .relaxed)
         defer { appenders.subtract(1, ordering: .relaxed) }
         let copy = copy batch
-        return try locked { () throws(AppendError) in try state.append(copy) }
+        return try locked { () throws(AppendError) in
+            var outcome = try state.append(copy)
+            if !copy.exemplars.isEmpty { try state.append(exemplars: copy.exemplars, &outcome) }
+            return outcome
+        }
     }
 
     /// How many batches are being appended now.

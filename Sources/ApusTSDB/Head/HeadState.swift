@@ -29,6 +29,7 @@ import ApusStorage
     var tombstones: [UInt32: TimeRanges] = [:]
     var metadata = SeriesMetadata()
     let outOfOrder: OutOfOrderStore
+    let exemplars = ExemplarRing(capacity: 0)
 
     var seriesCount = 0
     /// Series whose newest sample is the staleness marker.
