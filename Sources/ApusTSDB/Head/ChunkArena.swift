@@ -69,6 +69,14 @@ import ApusBytes
         return UInt(bitPattern: record)
     }
 
+    /// Puts a chunk that is the oldest of its list behind another list: during a replay, when there are no readers.
+    func setPrevious(of address: UInt, _ previous: UInt, periodsBack: Int64) {
+        guard let record = unsafe UnsafeMutableRawPointer(bitPattern: address), let distance = UInt32(exactly: periodsBack) else { return }
+        // SAFETY: the address of a link that was stored here.
+        unsafe record.storeBytes(of: UInt64(previous), as: UInt64.self)
+        unsafe record.storeBytes(of: distance, toByteOffset: 20, as: UInt32.self)
+    }
+
     /// Room for `total` bytes and the slack in a period.
     private func room(_ total: Int, _ period: Int64) -> UnsafeMutableRawPointer {
         let index = periodIndex(period)

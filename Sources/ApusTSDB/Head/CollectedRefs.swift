@@ -42,3 +42,13 @@ struct CollectedRefs {
     /// Forgets those that no segment after `segment` names.
     mutating func forget(upTo segment: Int) { groups.removeAll { $0.segment <= segment } }
 }
+
+/// Refs of the log that stand for series which have another ref now. A checkpoint keeps their labels for as long as it
+/// may keep samples that are written under them.
+struct SecondRefs {
+    var refs = Set<UInt64>()
+    /// No sample under one of them is newer.
+    var maxTime = Int64.min
+    /// No later segment names them.
+    var lastSegment = 0
+}

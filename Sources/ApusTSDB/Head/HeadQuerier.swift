@@ -39,6 +39,9 @@ final class HeadQuerier: Querier {
         return HeadSeriesSet(querier: self, head: head, selection, oldestPeriod: oldestPeriod)
     }
 
+    /// The series that match and may have samples in the querier's range.
+    func slots(_ matchers: [Matcher]) -> [UInt32] { select(matchers, minTime: minTimeMs, maxTime: maxTimeMs).views.map(\.slot) }
+
     /// Equalities under the lock, patterns outside of it, lists under it again.
     private func select(_ matchers: [Matcher], minTime: Int64, maxTime: Int64) -> Selection {
         let state = head.state

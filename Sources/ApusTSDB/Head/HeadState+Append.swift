@@ -1,5 +1,4 @@
 import ApusBytes
-import ApusModel
 import ApusStorage
 
 extension HeadState {
@@ -10,6 +9,7 @@ extension HeadState {
     }
 
     func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome {
+        if !batch.metadata.isEmpty { try append(metadata: batch.metadata) }
         let count = min(batch.refs.count, batch.timestampsMs.count, batch.values.count)
         if count == 0 { return AppendOutcome() }
         // Fixed for the batch: a sample must not make the ones beside it too old.
@@ -74,7 +74,6 @@ extension HeadState {
         var newest = maxTime
         var oldest = recentMinTime
         var appended = 0
-        var stale = staleSeries
         // The period of the last sample; the samples of a batch are seldom from two.
         var periodStart = Int64.max
         var periodEnd = Int64.max
@@ -116,30 +115,34 @@ extension HeadState {
                 let (end, overflow) = periodStart.addingReportingOverflow(options.chunkRangeMs)
                 periodEnd = overflow ? .max : end
             }
-            if unsafe entry.pointee.open == 0 {
-                unsafe openChunk(entry, time)
-            } else if unsafe Int(entry.pointee.xor.count) >= samplesPerChunk || entry.pointee.xor.time < periodStart {
-                unsafe seal(entry, UInt32(truncatingIfNeeded: slot))
-                unsafe openChunk(entry, time)
-            }
-            if unsafe value == StaleNaN.bits || entry.pointee.xor.value == StaleNaN.bits {
-                unsafe stale &+= (value == StaleNaN.bits ? 1 : 0) &- (entry.pointee.xor.value == StaleNaN.bits ? 1 : 0)
-            }
-            let used = unsafe Int(entry.pointee.xor.bitCount) &>> 3
-            if unsafe Int(entry.pointee.capacity) &- used >= XORState.maxSampleBytes {
-                // SAFETY: `open` is the address of a cell of `capacity` bytes, with room for a sample.
-                unsafe entry.pointee.xor.append(time, value, to: UnsafeMutableRawPointer(bitPattern: entry.pointee.open).unsafelyUnwrapped)
-            } else {
-                unsafe appendNearEnd(entry, time, value)
-            }
+            unsafe store(entry, UInt32(truncatingIfNeeded: slot), time, value, periodStart: periodStart, samplesPerChunk)
             appended &+= 1
             if time > newest { newest = time }
             if time < oldest { oldest = time }
         }
         maxTime = newest
         recentMinTime = oldest
-        staleSeries = stale
         outcome.appended = appended
+    }
+
+    /// Writes a sample that is newer than all of its series, into its open chunk or another.
+    @inline(__always)
+    func store(
+        _ entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32, _ time: Int64, _ value: UInt64, periodStart: Int64, _ samplesPerChunk: Int
+    ) {
+        if unsafe entry.pointee.open == 0 {
+            unsafe openChunk(entry, time)
+        } else if unsafe Int(entry.pointee.xor.count) >= samplesPerChunk || entry.pointee.xor.time < periodStart {
+            unsafe seal(entry, slot)
+            unsafe openChunk(entry, time)
+        }
+        let used = unsafe Int(entry.pointee.xor.bitCount) &>> 3
+        if unsafe Int(entry.pointee.capacity) &- used >= XORState.maxSampleBytes {
+            // SAFETY: `open` is the address of a cell of `capacity` bytes, with room for a sample.
+            unsafe entry.pointee.xor.append(time, value, to: UnsafeMutableRawPointer(bitPattern: entry.pointee.open).unsafelyUnwrapped)
+        } else {
+            unsafe appendNearEnd(entry, time, value)
+        }
     }
 
     @inline(never)

@@ -25,15 +25,13 @@ import ApusStorage
     var nextRef: UInt64
     var log: (any CommitLog)?
     var collectedRefs = CollectedRefs()
+    var secondRefs = SecondRefs()
     /// Deleted times of series, by slot; until the samples are dropped.
     var tombstones: [UInt32: TimeRanges] = [:]
     var metadata = SeriesMetadata()
     let outOfOrder: OutOfOrderStore
-    let exemplars = ExemplarRing(capacity: 0)
 
     var seriesCount = 0
-    /// Series whose newest sample is the staleness marker.
-    var staleSeries = 0
     var openChunks = 0
     var openCellBytes = 0
     /// Of the oldest sample that the last truncation left, and of those that came since.
@@ -74,9 +72,6 @@ import ApusStorage
         var chunksCreated: UInt64 = 0
         var chunksRemoved: UInt64 = 0
         var truncations: UInt64 = 0
-        /// Truncations that dropped something, and how long they took together.
-        var collections: UInt64 = 0
-        var collectionNs: UInt64 = 0
     }
 
     init(options: HeadOptions) {
@@ -244,6 +239,6 @@ import ApusStorage
 
     func keepSeries(_ ref: SeriesRef, segment: Int) -> Bool {
         if let entry = unsafe series.pointer(slot(of: ref)), unsafe entry.pointee.isLive { return true }
-        return collectedRefs.isNamed(ref.rawValue, after: segment)
+        return secondRefs.refs.contains(ref.rawValue) || collectedRefs.isNamed(ref.rawValue, after: segment)
     }
 }
