@@ -19,6 +19,13 @@ func collectHead(_ head: Head, into sink: inout MetricSink) {
         "prometheus_tsdb_head_series_removed_total", help: "Total number of series removed in the head.", Double(statistics.seriesRemoved))
     sink.counter(
         "prometheus_tsdb_head_truncations_total", help: "Total number of head truncations attempted.", Double(statistics.truncations))
+    sink.gauge("prometheus_tsdb_head_stale_series", help: "Number of stale series in the head block.", Double(statistics.staleSeries))
+    sink.gauge(
+        "prometheus_tsdb_head_active_appenders", help: "Number of currently active appender transactions.",
+        Double(statistics.activeAppenders))
+    sink.family(
+        "prometheus_tsdb_head_gc_duration_seconds", help: "Runtime of garbage collection in the head block.", type: .summary
+    ) { $0.summary(quantiles: [], sum: statistics.collectionSeconds, count: statistics.collections) }
     sink.counter("prometheus_tsdb_head_truncations_failed_total", help: "Total number of head truncations that failed.", 0)
     let (oldest, newest) = (Double(statistics.minTimeMs), Double(statistics.maxTimeMs))
     sink.gauge("prometheus_tsdb_head_min_time", help: "Minimum time bound of the head block, in milliseconds.", oldest)

@@ -1,5 +1,6 @@
 public import ApusModel
 public import ApusStorage
+import Synchronization
 
 /// The head: the newest samples, in memory, indexed and ready to query.
 ///
@@ -14,11 +15,13 @@ public import ApusStorage
 /// Where to go next: `HeadState` (what is held), `+Append`, `+Select`, `+Read`, `+Truncate`; `HeadChunkSeries` (what blocks are made of).
 public final class Head: SampleStore, Queryable, Sendable {
     public let options: HeadOptions
-    private let time: any TimeSource
+    let time: any TimeSource
     let state: HeadState
     /// Guards `state`. A flag that nobody reads and not `Void`: a value without bytes shares its address with its
     /// neighbour, which the thread sanitizer takes for a race.
     private let lock = Locked(false)
+    /// Batches that are being appended or wait for the lock.
+    private let appenders = Atomic<Int>(0)
     /// Held through a truncation, which takes `lock` again and again.
     let maintenance = Locked(false)
 
@@ -43,9 +46,18 @@ public final class Head: SampleStore, Queryable, Sendable {
     }
 
     public func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome {
+        appenders.add(1, ordering: .relaxed)
+        defer { appenders.subtract(1, ordering: .relaxed) }
         let copy = copy batch
-        return try locked { () throws(AppendError) in try state.append(copy) }
+        return try locked { () throws(AppendError) in
+            var outcome = try state.append(copy)
+            if !copy.exemplars.isEmpty { try state.append(exemplars: copy.exemplars, &outcome) }
+            return outcome
+        }
     }
+
+    /// How many batches are being appended now.
+    public var activeAppenders: Int { appenders.load(ordering: .relaxed) }
 
     public func labels(of ref: SeriesRef) -> LabelSet? { locked { state.labels(of: ref) } }
 

@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusModel
 import ApusStorage
 
 extension HeadState {
@@ -74,6 +75,7 @@ extension HeadState {
         var newest = maxTime
         var oldest = recentMinTime
         var appended = 0
+        var stale = staleSeries
         // The period of the last sample; the samples of a batch are seldom from two.
         var periodStart = Int64.max
         var periodEnd = Int64.max
@@ -115,6 +117,9 @@ extension HeadState {
                 let (end, overflow) = periodStart.addingReportingOverflow(options.chunkRangeMs)
                 periodEnd = overflow ? .max : end
             }
+            if unsafe value == StaleNaN.bits || entry.pointee.xor.value == StaleNaN.bits {
+                unsafe stale &+= (value == StaleNaN.bits ? 1 : 0) &- (entry.pointee.xor.value == StaleNaN.bits ? 1 : 0)
+            }
             unsafe store(entry, UInt32(truncatingIfNeeded: slot), time, value, periodStart: periodStart, samplesPerChunk)
             appended &+= 1
             if time > newest { newest = time }
@@ -122,6 +127,7 @@ extension HeadState {
         }
         maxTime = newest
         recentMinTime = oldest
+        staleSeries = stale
         outcome.appended = appended
     }
 

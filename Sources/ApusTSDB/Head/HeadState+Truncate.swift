@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusModel
 
 /// A truncation in progress: what it has to do is cut in slices, so that no append waits long for the lock.
 struct Truncation {
@@ -29,17 +30,24 @@ extension Head {
     /// A series that was made and never had a sample goes too: its writer is told `unknownSeries` and asks again.
     public func truncate(before time: Int64) {
         maintenance.withLock { _ in
+            let start = self.time.monotonicNs()
             guard var truncation = locked({ state.beginTruncation(before: time) }) else { return }
             while locked({ state.scan(&truncation) }) {}
             while locked({ state.unlinkPostings(&truncation) }) {}
             locked { state.finish(truncation) }
             while locked({ state.release() }) {}
             rebuildLabelsIfWorthwhile()
+            locked { state.noteCollection(self.time.monotonicNs() &- start) }
         }
     }
 }
 
 extension HeadState {
+    func noteCollection(_ durationNs: UInt64) {
+        counters.collections &+= 1
+        counters.collectionNs &+= durationNs
+    }
+
     /// Puts what is older out of sight; nil when there is nothing to drop.
     func beginTruncation(before time: Int64) -> Truncation? {
         let newOldest = period(of: time)
@@ -100,6 +108,7 @@ extension HeadState {
             let word = Int(pair >> 6)
             truncation.touched[word] |= 1 << UInt64(pair & 63)
         }
+        if unsafe entry.pointee.xor.value == StaleNaN.bits { staleSeries -= 1 }
         unsafe entry.pointee.labelOffset = MemSeries.noLabels
         tombstones[one.slot] = nil
         metadata.remove(one.slot)

@@ -30,8 +30,11 @@ import ApusStorage
     var tombstones: [UInt32: TimeRanges] = [:]
     var metadata = SeriesMetadata()
     let outOfOrder: OutOfOrderStore
+    let exemplars = ExemplarRing(capacity: 0)
 
     var seriesCount = 0
+    /// Series whose newest sample is the staleness marker.
+    var staleSeries = 0
     var openChunks = 0
     var openCellBytes = 0
     /// Of the oldest sample that the last truncation left, and of those that came since.
@@ -72,6 +75,9 @@ import ApusStorage
         var chunksCreated: UInt64 = 0
         var chunksRemoved: UInt64 = 0
         var truncations: UInt64 = 0
+        /// Truncations that dropped something, and how long they took together.
+        var collections: UInt64 = 0
+        var collectionNs: UInt64 = 0
     }
 
     init(options: HeadOptions) {

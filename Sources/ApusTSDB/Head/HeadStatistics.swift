@@ -47,6 +47,13 @@ public struct HeadStatistics: Sendable {
     public var chunksCreated: UInt64 = 0
     public var chunksRemoved: UInt64 = 0
     public var truncations: UInt64 = 0
+    /// Series whose newest sample is the staleness marker.
+    public var staleSeries = 0
+    /// Truncations that dropped something, and how many seconds they took together.
+    public var collections: UInt64 = 0
+    public var collectionSeconds = 0.0
+    /// Batches that are being appended or wait to be.
+    public var activeAppenders = 0
     /// Rejected samples, by reason.
     public var outOfOrder: UInt64 = 0
     public var outOfBounds: UInt64 = 0
@@ -77,7 +84,11 @@ public struct CardinalityStatistics: Sendable {
 }
 
 extension Head {
-    public func statistics() -> HeadStatistics { locked { state.statistics() } }
+    public func statistics() -> HeadStatistics {
+        var result = locked { state.statistics() }
+        result.activeAppenders = activeAppenders
+        return result
+    }
 
     /// The `limit` largest of each kind. O(label pairs).
     public func cardinality(limit: Int) -> CardinalityStatistics { locked { state.cardinality(limit: limit) } }
@@ -101,6 +112,9 @@ extension HeadState {
         result.chunksCreated = counters.chunksCreated
         result.chunksRemoved = counters.chunksRemoved
         result.truncations = counters.truncations
+        result.staleSeries = staleSeries
+        result.collections = counters.collections
+        result.collectionSeconds = Double(counters.collectionNs) / 1e9
         result.outOfOrder = counters.outOfOrder
         result.outOfBounds = counters.outOfBounds
         result.duplicateTimestamps = counters.duplicates
@@ -166,12 +180,14 @@ extension HeadState {
 
     func checkInvariants() {
         var live = 0
+        var stale = 0
         var open = 0
         var cells = 0
         unsafe series.forEachLive { slot, entry in
             // SAFETY: `forEachLive` lends the series in use.
             let state = unsafe entry.pointee
             live += 1
+            if state.xor.value == StaleNaN.bits { stale += 1 }
             var previous: UInt32?
             for unsafe pair in unsafe labels.run(at: state.labelOffset) {
                 let listed = unsafe labels.index.withPostings(of: labels.index.pairs[Int(pair)]) { unsafe $0.contains(slot) }
@@ -196,6 +212,7 @@ extension HeadState {
                 precondition(newest.maxTime <= state.xor.time, "a sealed chunk newer than its series' newest sample")
             }
         }
+        precondition(stale == staleSeries, "count of stale series does not agree with the series")
         precondition(live == seriesCount && bySet.count == seriesCount, "series count does not agree with the series")
         let waiting = limbo.flatMap(\.slots).filter { slot in
             guard let entry = unsafe series.pointer(Int(slot.slot)) else { return false }

@@ -100,9 +100,18 @@ extension IndexReader {
         }
     }
 
+    /// Adds the symbols of a series' names.
+    func collectNames(of entry: SeriesEntry, into symbols: inout Set<UInt64>) throws(BlockError) {
+        var reader = try file.reader(entry.labels, entry.chunks)
+        try file.decoding(entry.labels) { () throws(ByteReaderError) in
+            for _ in 0..<entry.labelCount {
+                symbols.insert(try reader.uvarint())
+                _ = try reader.uvarint()
+            }
+        }
+    }
+
     func chunks(of entry: SeriesEntry) throws(BlockError) -> ChunkMetas { try ChunkMetas(file, entry.chunks, entry.end) }
-    /// The same, from where they begin and end.
-    func chunks(from start: Int, to end: Int) throws(BlockError) -> ChunkMetas { try ChunkMetas(file, start, end) }
 }
 
 /// The chunks of one series, in order of time. Not to be used beyond the life of the index.

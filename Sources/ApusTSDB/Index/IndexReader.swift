@@ -37,6 +37,8 @@ public final class IndexReader: Sendable {
 
     public var sizeBytes: Int { file.count }
     public var symbolCount: Int { symbols.count }
+    /// As Prometheus counts it: 8 bytes for each symbol whose place is remembered.
+    public var symbolTableBytes: Int { (symbols.count + IndexFormat.sampling - 1) / IndexFormat.sampling * 8 }
     /// All strings, sorted.
     public func allSymbols() throws(BlockError) -> [ByteString] { try symbols.all() }
 

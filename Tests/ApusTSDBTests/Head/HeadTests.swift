@@ -236,3 +236,31 @@ private func batch(_ samples: (SeriesRef, Int64, Double)...) -> SampleBatch {
         head.checkInvariants()
     }
 }
+
+@Suite("Head counts its own work") struct HeadCountTests {
+    @Test("series are stale from the marker on until the next sample or their end")
+    func staleSeries() throws {
+        let head = Head()
+        let (a, b) = (try head.seriesRef(for: ["__name__": "a"]), try head.seriesRef(for: ["__name__": "b"]))
+        #expect(try head.append(batch((a, 1000, 1), (b, 1000, StaleNaN.value))).appended == 2)
+        #expect(head.statistics().staleSeries == 1)
+        // A marker again, a marker that is refused, and a NaN that is none.
+        _ = try head.append(batch((b, 2000, StaleNaN.value), (a, 500, StaleNaN.value)))
+        _ = try head.append(batch((a, 2000, Double(bitPattern: StaleNaN.normalBits))))
+        #expect(head.statistics().staleSeries == 1)
+        _ = try head.append(batch((a, 3000, StaleNaN.value), (b, 3000, 1)))
+        #expect(head.statistics().staleSeries == 1)
+        head.checkInvariants()
+        let later = try head.seriesRef(for: ["__name__": "later"])
+        _ = try head.append(batch((later, 100_000_000, 1)))
+        #expect(head.statistics().collections == 0)
+        head.truncate(before: 50_000_000)
+        #expect(head.statistics().staleSeries == 0)
+        #expect(head.statistics().numSeries == 1)
+        #expect(head.statistics().collections == 1)
+        head.truncate(before: 50_000_000)
+        #expect(head.statistics().collections == 1)
+        #expect(head.statistics().activeAppenders == 0)
+        head.checkInvariants()
+    }
+}

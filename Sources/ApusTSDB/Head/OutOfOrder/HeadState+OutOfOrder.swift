@@ -78,12 +78,13 @@ extension HeadState {
 }
 
 extension Head {
-    /// Sets the out-of-order window, at run time too; 0 refuses what is out of order. What is stored stays.
+    /// Sets the out-of-order window of samples and exemplars, at run time too; 0 refuses what is out of order. What is stored stays.
     /// - Parameter log: told of samples from now on.
     public func setOutOfOrder(windowMs: Int64, log: (any OutOfOrderLog)?) {
         locked {
             state.outOfOrder.windowMs = max(0, windowMs)
             state.outOfOrder.log = log
+            state.exemplars.setOutOfOrderWindow(ms: windowMs)
         }
     }
 

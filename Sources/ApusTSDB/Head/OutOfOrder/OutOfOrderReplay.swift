@@ -35,38 +35,59 @@ extension Head {
         _ reader: WALReader?, current: (SeriesRef) -> SeriesRef?
     ) throws(WALError) -> OutOfOrderReplay {
         var report = OutOfOrderReplay()
-        report.unknownChunks = locked { state.outOfOrder.rename { current($0) } }
+        // Asked without the lock: whoever answers may need it.
+        var names = CurrentRefs()
+        for ref in locked({ Array(state.outOfOrder.series.keys) }) { names.learn(ref, current) }
+        report.unknownChunks = locked { state.outOfOrder.rename { names[$0] } }
         guard let reader else { return report }
         var record = DecodedRecord()
-        while try reader.next(&record) { locked { replay(record, current, &report) } }
+        while try reader.next(&record) {
+            for ref in record.samples.refs { names.learn(ref, current) }
+            for sample in record.samples.histograms { names.learn(sample.ref, current) }
+            for marker in record.mmapMarkers { names.learn(marker.ref, current) }
+            locked { state.replayOutOfOrder(record, names, &report) }
+        }
         return report
     }
+}
 
-    private func replay(_ record: DecodedRecord, _ current: (SeriesRef) -> SeriesRef?, _ report: inout OutOfOrderReplay) {
+/// The refs under which series are known now, asked for once each.
+struct CurrentRefs {
+    private var known: [SeriesRef: SeriesRef?] = [:]
+
+    mutating func learn(_ ref: SeriesRef, _ current: (SeriesRef) -> SeriesRef?) {
+        if known[ref] == nil { known.updateValue(current(ref), forKey: ref) }
+    }
+
+    subscript(ref: SeriesRef) -> SeriesRef? { known[ref] ?? nil }
+}
+
+extension HeadState {
+    func replayOutOfOrder(_ record: DecodedRecord, _ current: CurrentRefs, _ report: inout OutOfOrderReplay) {
         // Chunks that are finished on the way are not marked: the log is read here and not written.
         var journal: OutOfOrderJournal?
         for index in 0..<record.samples.count {
-            guard let ref = current(record.samples.refs[index]) else {
+            guard let ref = current[record.samples.refs[index]] else {
                 report.unknownSamples += 1
                 continue
             }
             report.samples += 1
-            _ = state.outOfOrder.insert(
+            _ = outOfOrder.insert(
                 ref, record.samples.timestampsMs[index], value: record.samples.values[index].bitPattern, histogram: nil, journal: &journal)
         }
         for sample in record.samples.histograms {
-            guard let ref = current(sample.ref) else {
+            guard let ref = current[sample.ref] else {
                 report.unknownSamples += 1
                 continue
             }
             report.samples += 1
-            _ = state.outOfOrder.insert(
+            _ = outOfOrder.insert(
                 ref, sample.timestampMs, value: sample.histogram.sum.bitPattern, histogram: sample.histogram, journal: &journal)
         }
-        replay(record.mmapMarkers, current, &report)
+        replayOutOfOrder(record.mmapMarkers, current, &report)
     }
 
-    private func replay(_ markers: [MmapMarkerRecord], _ current: (SeriesRef) -> SeriesRef?, _ report: inout OutOfOrderReplay) {
+    private func replayOutOfOrder(_ markers: [MmapMarkerRecord], _ current: CurrentRefs, _ report: inout OutOfOrderReplay) {
         var index = 0
         while index < markers.count {
             // One chunk's samples may have become several, of a kind each; then their markers lie side by side.
@@ -76,7 +97,7 @@ extension Head {
                 chunks.append(HeadChunkRef(rawValue: markers[index].chunkRef))
                 index += 1
             }
-            if let now = current(ref), state.outOfOrder.applyMarkers(now, chunks) {
+            if let now = current[ref], outOfOrder.applyMarkers(now, chunks) {
                 report.markers += chunks.count
             } else {
                 report.lostMarkers += chunks.count

@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusModel
 import ApusStorage
 
 /// What a replay must remember from record to record.
@@ -198,6 +199,12 @@ extension HeadState {
     func finishReplay(_ context: ReplayContext, lastSegment: Int) {
         for pair in context.disordered { labels.index.sortPostings(of: pair) }
         context.disordered = []
+        var stale = 0
+        unsafe series.forEachLive { _, entry in
+            // SAFETY: `forEachLive` lends the series in use.
+            if unsafe entry.pointee.xor.value == StaleNaN.bits { stale += 1 }
+        }
+        staleSeries = stale
         context.report.unknownRefs = context.unknownRefs.count
         context.report.unknownChunks = context.pending.values.reduce(0) { $0 + Int($1.count) }
         context.pending = [:]

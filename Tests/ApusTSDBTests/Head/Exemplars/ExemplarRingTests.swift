@@ -165,6 +165,35 @@ extension ExemplarRing {
         }
     }
 
+    @Test("a head logs the exemplars it takes, and says which it does not")
+    func inHead() throws {
+        let log = MemoryLog()
+        let head = Head(options: HeadOptions(log: log))
+        let ref = try head.seriesRef(for: labels(1))
+        var batch = SampleBatch()
+        batch.append(ref, timestampMs: 100, value: 1)
+        batch.append(ref, exemplar: exemplar(100))
+        batch.append(SeriesRef(rawValue: 999), exemplar: exemplar(100))
+        batch.append(ref, exemplar: exemplar(101, id: String(repeating: "x", count: 200)))
+        // Without room they are ignored.
+        #expect(try head.append(batch).rejections.isEmpty)
+        #expect(head.exemplars.statistics().count == 0)
+        head.exemplars.resize(to: 10)
+        batch.refs = []
+        batch.append(ref, exemplar: exemplar(100))
+        let outcome = try head.append(batch)
+        #expect(outcome.exemplarsAppended == 1)
+        #expect(
+            outcome.rejections == [
+                .init(index: 1, part: .exemplar, reason: .unknownSeries), .init(index: 2, part: .exemplar, reason: .exemplarLabelsTooLong),
+            ])
+        #expect(try head.exemplars.times(1) == [100])
+        let logged = log.read(from: LogPosition(segment: 0, offset: 0), limit: 10).entries.compactMap { entry in
+            if case .samples(let batch) = entry { batch.exemplars.count } else { nil }
+        }
+        #expect(logged == [0, 2])
+    }
+
     @Test("characters are counted as Go counts runes")
     func characterCount() {
         func count(_ bytes: [UInt8]) -> Int { unicodeScalars(bytes.span) }
