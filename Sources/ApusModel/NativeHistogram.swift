@@ -60,7 +60,7 @@ public struct NativeHistogram: Sendable {
     /// side begins with an absolute count. Counts wrap, so that any differences come back as they were.
     public init(
         layout: HistogramLayout, hint: CounterResetHint = .unknown, count: UInt64, zeroCount: UInt64 = 0, sum: Double,
-        positiveDeltas: [Int64] = [], negativeDeltas: [Int64] = []
+        positiveDeltas: [Int64], negativeDeltas: [Int64] = []
     ) throws(HistogramError) {
         try Self.checkSizes(layout, positiveDeltas.count, negativeDeltas.count)
         var words: [UInt64] = []

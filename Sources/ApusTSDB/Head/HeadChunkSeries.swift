@@ -24,7 +24,7 @@ final class HeadChunkSeries: ChunkSeriesSet {
     private(set) var chunks: [EncodedChunk] = []
     /// Copy of an open chunk, and samples to be encoded again.
     private var scratch: [UInt8]
-    private var columns = SampleColumns()
+    private var columns = SampleColumns(histograms: true)
 
     /// Series listed in one hold of the lock.
     private static let blocksASlice = 16
@@ -86,6 +86,8 @@ extension HeadChunkSeries {
         let sizeBytes: Int
         let minTime: Int64
         let maxTime: Int64
+        /// The chunk, when it is one of histograms; of floats it is in the scratch.
+        var histograms: EncodedChunk?
     }
 
     private func collect(_ view: SeriesView) throws(StorageError) {
@@ -117,6 +119,17 @@ extension HeadChunkSeries {
         }
         guard let open, open.minTime <= maxTime, open.maxTime >= minTime else { return }
         let range = open.minTime...max(open.minTime, open.maxTime)
+        if let chunk = open.histograms {
+            if isWhole(range, deleted) {
+                chunks.append(chunk)
+            } else {
+                for wanted in parts(of: range, deleted) {
+                    try state.decode(chunk, limit: .max, minTime: wanted.lowerBound, maxTime: wanted.upperBound, into: &columns)
+                }
+                encodeColumns()
+            }
+            return
+        }
         if isWhole(range, deleted) {
             chunks.append(
                 EncodedChunk(
@@ -144,6 +157,11 @@ extension HeadChunkSeries {
         let state = head.state
         guard let entry = unsafe state.series.pointer(Int(view.slot)) else { return (0, nil) }
         let sealed = unsafe entry.pointee.sealed
+        if unsafe entry.pointee.isHistogram {
+            guard let one = state.histograms[view.slot], one.isOpen else { return (sealed, nil) }
+            let chunk = one.encoder.chunk
+            return (sealed, Open(sizeBytes: chunk.bytes.count, minTime: chunk.minTimeMs, maxTime: chunk.maxTimeMs, histograms: chunk))
+        }
         guard let cell = unsafe UnsafeMutableRawPointer(bitPattern: entry.pointee.open) else { return (sealed, nil) }
         let size = unsafe min(entry.pointee.xor.sizeBytes, Int(entry.pointee.capacity), scratch.count - chunkReadSlackBytes)
         // SAFETY: the cell holds `size` bytes, at least the two of the count.
@@ -163,18 +181,7 @@ extension HeadChunkSeries {
     }
 
     private func encodeColumns() {
-        var encoder = XORChunkEncoder()
-        var first: Int64 = 0
-        for index in 0..<columns.count {
-            if encoder.count == 0 { first = columns.timestampMs(at: index) }
-            _ = encoder.append(timestampMs: columns.timestampMs(at: index), value: columns.value(at: index))
-            if encoder.count == head.options.samplesPerChunk || index == columns.count - 1 {
-                chunks.append(
-                    EncodedChunk(
-                        encoding: .xor, minTimeMs: first, maxTimeMs: columns.timestampMs(at: index), bytes: encoder.finish().bytes))
-                encoder = XORChunkEncoder()
-            }
-        }
+        chunks.append(contentsOf: encodeChunks(columns, samplesPerChunk: head.options.samplesPerChunk))
         columns.removeAll()
     }
 }

@@ -12,22 +12,25 @@ extension HeadState {
     func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome {
         if !batch.metadata.isEmpty { try append(metadata: batch.metadata) }
         let count = min(batch.refs.count, batch.timestampsMs.count, batch.values.count)
-        if count == 0 { return AppendOutcome() }
+        if count == 0 && batch.histograms.isEmpty { return AppendOutcome() }
         // Fixed for the batch: a sample must not make the ones beside it too old.
-        let newest = maxTime == .min ? batch.timestampsMs[0] : maxTime
+        let newest = maxTime == .min ? batch.timestampsMs.first ?? batch.histograms[0].timestampMs : maxTime
         let bound = oldestAppendable(newest: newest)
-        if let log { try write(batch, count, bound, to: log) }
+        let invalid = batch.histograms.isEmpty ? [:] : invalidHistograms(batch)
+        if let log { try write(batch, count, bound, invalid, to: log) }
 
         var outcome = AppendOutcome()
         unsafe batch.refs.withUnsafeBufferPointer { refs in
             unsafe batch.timestampsMs.withUnsafeBufferPointer { times in
                 unsafe batch.values.withUnsafeBufferPointer { values in
+                    if count == 0 { return }
                     // SAFETY: all three hold `count` elements.
                     unsafe apply(refs.baseAddress.unsafelyUnwrapped, times.baseAddress.unsafelyUnwrapped, values.baseAddress.unsafelyUnwrapped,
                         count, bound, &outcome)
                 }
             }
         }
+        if !batch.histograms.isEmpty { applyHistograms(batch, bound, invalid, &outcome) }
         if !outcome.rejections.isEmpty { try acceptOutOfOrder(batch, newest: newest, &outcome) }
         counters.samplesAppended &+= UInt64(outcome.appended)
         for rejection in outcome.rejections {
@@ -43,18 +46,32 @@ extension HeadState {
     }
 
     /// Logs the samples that will be stored: nearly always the batch as it is.
-    private func write(_ batch: borrowing SampleBatch, _ count: Int, _ bound: Int64, to log: any CommitLog) throws(AppendError) {
+    private func write(
+        _ batch: borrowing SampleBatch, _ count: Int, _ bound: Int64, _ invalid: [Int: HistogramError], to log: any CommitLog
+    ) throws(AppendError) {
         var accepted = 0
-        while accepted < count && isAcceptable(batch.refs[accepted], batch.timestampsMs[accepted], bound) { accepted += 1 }
+        let mayEndHistograms = !histograms.isEmpty
+        while accepted < count && isAcceptable(batch.refs[accepted], batch.timestampsMs[accepted], bound)
+            && !(mayEndHistograms && endsHistograms(batch.refs[accepted], batch.values[accepted]))
+        { accepted += 1 }
         if accepted == count && batch.refs.count == count && batch.histograms.isEmpty && batch.exemplars.isEmpty && batch.metadata.isEmpty {
             _ = try log.append(samples: batch)
             return
         }
         var rest = SampleBatch()
         for index in 0..<count where index < accepted || isAcceptable(batch.refs[index], batch.timestampsMs[index], bound) {
-            rest.append(batch.refs[index], timestampMs: batch.timestampsMs[index], value: batch.values[index])
+            let (ref, time) = (batch.refs[index], batch.timestampsMs[index])
+            if mayEndHistograms && endsHistograms(ref, batch.values[index]) {
+                rest.append(ref, timestampMs: time, histogram: staleHistogram(for: ref))
+            } else {
+                rest.append(ref, timestampMs: time, value: batch.values[index])
+            }
         }
-        if rest.count > 0 { _ = try log.append(samples: rest) }
+        for index in batch.histograms.indices where invalid[index] == nil {
+            let sample = batch.histograms[index]
+            if isAcceptable(sample.ref, sample.timestampMs, bound) { rest.histograms.append(sample) }
+        }
+        if !rest.isEmpty { _ = try log.append(samples: rest) }
     }
 
     @inline(__always)
@@ -104,7 +121,7 @@ extension HeadState {
             if unsafe time <= entry.pointee.xor.time && entry.pointee.hasSamples {
                 if unsafe time == entry.pointee.xor.time {
                     // Bits, not values: a staleness marker is one exact NaN. The same sample again is no error.
-                    if unsafe value != entry.pointee.xor.value {
+                    if unsafe value != entry.pointee.xor.value || entry.pointee.isHistogram && value != StaleNaN.bits {
                         outcome.rejections.append(.init(index: index, reason: .duplicateTimestamp))
                     }
                 } else {
@@ -137,6 +154,7 @@ extension HeadState {
         _ entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32, _ time: Int64, _ value: UInt64, periodStart: Int64, _ samplesPerChunk: Int
     ) {
         if unsafe entry.pointee.open == 0 {
+            if unsafe endHistograms(entry, slot, time, value) { return }
             unsafe openChunk(entry, time)
         } else if unsafe Int(entry.pointee.xor.count) >= samplesPerChunk || entry.pointee.xor.time < periodStart {
             unsafe seal(entry, slot)

@@ -10,6 +10,7 @@ enum OpenChunk {
     case tooLarge
     /// Sealed since; at this address.
     case sealed(UInt)
+    case histograms(EncodedChunk)
 }
 
 extension HeadState {
@@ -23,6 +24,7 @@ extension HeadState {
         guard view.openCount > 0, let entry = unsafe series.pointer(Int(view.slot)) else { return .none }
         // SAFETY: the reader's epoch keeps the slot; it holds the series the view was taken from.
         if unsafe entry.pointee.sealedCount == view.sealedCount {
+            if unsafe entry.pointee.isHistogram { return histograms[view.slot].map { .histograms($0.encoder.chunk) } ?? .none }
             guard let cell = unsafe UnsafeRawPointer(bitPattern: entry.pointee.open) else { return .none }
             let size = unsafe min(entry.pointee.xor.sizeBytes, Int(entry.pointee.capacity))
             guard size &+ chunkReadSlackBytes <= scratch.count, let target = scratch.baseAddress else { return .tooLarge }
@@ -41,33 +43,46 @@ extension HeadState {
 
     /// Appends the samples of a sealed chunk in `[minTime, maxTime]`. Without the lock.
     func decode(_ chunk: SealedChunk, limit: Int, minTime: Int64, maxTime: Int64, into columns: inout SampleColumns) throws(StorageError) {
-        guard chunk.encoding == ChunkEncoding.xor.rawValue, let base = unsafe chunk.data.baseAddress else { return }
-        try unsafe decode(
-            base, sizeBytes: chunk.sizeBytes, count: chunk.count, limit: limit, minTime: minTime, maxTime: maxTime, into: &columns)
+        guard let encoding = ChunkEncoding(rawValue: chunk.encoding) else {
+            throw StorageError("a chunk in the head has the unknown encoding \(chunk.encoding)")
+        }
+        // Chunks in the arena and in mapped files have the slack behind them.
+        try unsafe decode(encoding, chunk.data, chunkReadSlackBytes, limit: limit, minTime: minTime, maxTime: maxTime, into: &columns)
+    }
+
+    /// Appends the samples of an open histogram chunk in `[minTime, maxTime]`. Without the lock.
+    func decode(_ chunk: EncodedChunk, limit: Int, minTime: Int64, maxTime: Int64, into columns: inout SampleColumns) throws(StorageError) {
+        let result: Result<Void, StorageError> = unsafe chunk.bytes.withUnsafeBytes { bytes in
+            do throws(StorageError) {
+                return .success(
+                    try unsafe decode(chunk.encoding, bytes, 0, limit: limit, minTime: minTime, maxTime: maxTime, into: &columns))
+            } catch { return .failure(error) }
+        }
+        try result.get()
+    }
+
+    private func decode(
+        _ encoding: ChunkEncoding, _ bytes: UnsafeRawBufferPointer, _ slack: Int, limit: Int, minTime: Int64, maxTime: Int64,
+        into columns: inout SampleColumns
+    ) throws(StorageError) {
+        do throws(ChunkError) {
+            try unsafe decodeChunk(
+                encoding, bytes, readableSlack: slack, limit: limit, minTimeMs: minTime, maxTimeMs: maxTime, into: &columns)
+        } catch {
+            throw StorageError("a chunk in the head is damaged: \(error.description)")
+        }
     }
 
     func decode(
         _ data: UnsafeRawPointer, sizeBytes: Int, count: Int, limit: Int, minTime: Int64, maxTime: Int64,
         into columns: inout SampleColumns
     ) throws(StorageError) {
-        try unsafe columns.appendUninitialized(maximum: min(count, limit)) { (times, values) throws(StorageError) -> Int in
-            let decoded: Int
-            do throws(ChunkError) {
-                // SAFETY: chunks in the arena and in the scratch have the slack behind them; the columns have the room.
-                decoded = try unsafe decodeXOR(data, sizeBytes: sizeBytes, count: count, limit: limit, times: times, values: values)
-            } catch {
-                throw StorageError("a chunk in the head is damaged: \(error.description)")
-            }
-            var end = decoded
-            while unsafe end > 0 && times[end &- 1] > maxTime { end &-= 1 }
-            var start = 0
-            while unsafe start < end && times[start] < minTime { start &+= 1 }
-            if start > 0 {
-                // SAFETY: both ranges lie in the room; `update` allows overlap.
-                unsafe times.update(from: times + start, count: end &- start)
-                unsafe values.update(from: values + start, count: end &- start)
-            }
-            return end &- start
+        do throws(ChunkError) {
+            // SAFETY: chunks in the scratch have the slack behind them.
+            try unsafe decodeXORChunk(
+                data, sizeBytes: sizeBytes, count: count, limit: limit, minTimeMs: minTime, maxTimeMs: maxTime, into: &columns)
+        } catch {
+            throw StorageError("a chunk in the head is damaged: \(error.description)")
         }
     }
 }

@@ -90,6 +90,9 @@ extension HeadState {
                 let first = unsafe firstTime(of: cell, sizeBytes: entry.pointee.xor.sizeBytes)
                 unsafe entry.pointee.firstTime = max(bound, first)
                 oldest = min(oldest, max(bound, first))
+            } else if unsafe entry.pointee.sealed == 0, let one = histograms[slot], one.isOpen {
+                unsafe entry.pointee.firstTime = max(bound, one.encoder.minTimeMs)
+                oldest = min(oldest, max(bound, one.encoder.minTimeMs))
             }
         }
         truncation.minTime = oldest
@@ -182,6 +185,7 @@ extension HeadState {
                 if let entry = unsafe series.pointer(Int(one.slot)) {
                     if unsafe entry.pointee.open != 0 { counters.chunksRemoved &+= 1 }
                     unsafe freeOpenChunk(entry)
+                    histograms.remove(one.slot)
                 }
                 series.free(one.slot)
                 if freesRuns { labels.freeRun(one.labelOffset) }

@@ -32,6 +32,9 @@ import ApusStorage
     let outOfOrder: OutOfOrderStore
     let exemplars = ExemplarRing(capacity: 0)
 
+    /// Of the series that have native histograms.
+    var histograms = HistogramTable()
+
     var seriesCount = 0
     /// Series whose newest sample is the staleness marker.
     var staleSeries = 0

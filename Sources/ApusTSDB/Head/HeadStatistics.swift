@@ -101,7 +101,7 @@ extension HeadState {
     func statistics() -> HeadStatistics {
         var result = HeadStatistics()
         result.numSeries = seriesCount
-        result.numChunks = chunks.chunks + openChunks
+        result.numChunks = chunks.chunks + openChunks + histograms.openChunks
         result.numLabelPairs = labels.index.usedPairs
         result.numSymbols = labels.symbols.count
         result.minTimeMs = minTime
@@ -127,7 +127,7 @@ extension HeadState {
         result.memory.series = series.sizeBytes
         result.memory.seriesTable = bySet.sizeBytes
         result.memory.postings = labels.index.postingsBytes
-        result.memory.openChunks = openCellBytes
+        result.memory.openChunks = openCellBytes + histograms.sizeBytes
         result.memory.sealedChunks = chunks.blocks * BlockPool.blockSizeBytes
         result.memory.limbo = limbo.reduce(0) { $0 + $1.chunks.blocks.count } * BlockPool.blockSizeBytes
         result.memory.slack = slab.sizeBytes - openCellBytes - labels.index.postingsBytes
@@ -204,6 +204,12 @@ extension HeadState {
                 cells += Int(state.capacity)
                 precondition(state.xor.count > 0, "an open chunk without a sample")
                 precondition(state.xor.sizeBytes <= Int(state.capacity), "an open chunk larger than its cell")
+            }
+            if state.isHistogram {
+                let one = histograms[slot]
+                precondition(one != nil, "a series of histograms is missing from their table")
+                precondition(Int(state.xor.count) == (one?.isOpen == true ? one?.encoder.count : 0), "count of an open histogram chunk")
+                precondition(one?.isOpen != true || one?.encoder.maxTimeMs == state.xor.time, "an open histogram chunk of other samples")
             }
             if let newest = SealedChunk(address: state.sealed) {
                 let isHeld = period(of: newest.maxTime) >= oldestPeriod || chunks.periods.contains { $0.index == period(of: newest.maxTime) }

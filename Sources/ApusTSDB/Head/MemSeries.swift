@@ -25,6 +25,15 @@ struct MemSeries: BitwiseCopyable {
     @inline(__always) var isLive: Bool { labelOffset != Self.noLabels }
     @inline(__always) var hasSamples: Bool { firstTime != Self.noSamples }
 
+    /// Whether the newest sample is a native histogram, which `HistogramTable` knows more of: then `open` is 0, and of `xor`
+    /// only time, value (the sum) and count are used.
+    @inline(__always) var isHistogram: Bool {
+        get { open == 0 && capacity == Self.histogramCapacity }
+        set { capacity = newValue ? Self.histogramCapacity : 0 }
+    }
+    /// `capacity` of a series of histograms; no cell is so large.
+    private static let histogramCapacity = UInt16.max
+
     /// Whether a sample may lie in `[minTime, maxTime]`.
     @inline(__always)
     func mayHaveSamples(in minTime: Int64, _ maxTime: Int64) -> Bool { hasSamples && firstTime <= maxTime && xor.time >= minTime }

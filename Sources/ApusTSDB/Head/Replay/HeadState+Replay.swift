@@ -61,6 +61,7 @@ extension HeadState {
         if unsafe entry.pointee.hasSamples {
             if unsafe found.minTime <= entry.pointee.xor.time { return }
             if unsafe entry.pointee.open != 0 { unsafe seal(entry, slot) }
+            unsafe closeHistograms(entry, slot)
             if let newest = unsafe SealedChunk(address: entry.pointee.sealed) {
                 let distance = period(of: SealedChunk(address: found.oldest)?.maxTime ?? found.minTime) &- period(of: newest.maxTime)
                 chunks.setPrevious(of: found.oldest, newest.address, periodsBack: distance)
@@ -82,6 +83,7 @@ extension HeadState {
     func replay(_ record: DecodedRecord, _ context: ReplayContext) {
         for one in record.series { replay(one, context) }
         if record.samples.count > 0 { replay(samples: record.samples, context) }
+        if !record.samples.histograms.isEmpty { replay(histograms: record.samples.histograms, context) }
         if let time = record.minValidTimeMs {
             context.minValidTime = max(context.minValidTime, time)
             minValidTime = max(minValidTime, time)
