@@ -102,6 +102,8 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
     }
     /// Changing calls so far.
     var changes: Int { state.withLock { $0.value.changes } }
+    /// Whether the power is gone.
+    var isOff: Bool { state.withLock { $0.value.isOff } }
     var freeBytes: Int {
         get { state.withLock { $0.value.freeBytes } }
         set { state.withLock { $0.value.freeBytes = newValue } }
