@@ -2,6 +2,14 @@ public import ApusModel
 public import ApusStorage
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// The head: the newest samples, in memory, indexed and ready to query.
 ///
 ///     batch ─▶ CommitLog (optional) ─▶ open chunks ─▶ sealed chunks, by period ─▶ dropped when older than the retention
@@ -38,6 +46,15 @@ public final class Head: SampleStore, Queryable, Sendable {
         guard let result else { preconditionFailure("the lock did not run its body") }
         return result
     }
+
+    /// Runs `body` under the lock again and again, until it returns false.
+    ///
+    /// The lock is not fair: who gives it up and takes it at once gets it before those that wait. So this lets go for a
+    /// moment each time.
+    func slices(_ body: () -> Bool) {
+        while locked(body) { usleep(Self.pauseUs) }
+    }
+    private static let pauseUs: UInt32 = 50
 
     // MARK: Writing
 
@@ -104,6 +121,6 @@ public final class Head: SampleStore, Queryable, Sendable {
             locked { state.outOfOrder.remove(before: bound) }
             truncate(before: bound)
         }
-        while locked({ state.release() }) {}
+        slices { state.release() }
     }
 }

@@ -38,7 +38,8 @@ final class HeadSeriesSet: SeriesSet {
         }
     }
 
-    private func decode(_ view: SeriesView, _ range: ClosedRange<Int64>, into columns: inout SampleColumns) throws(StorageError) {
+    /// Appends what came in order, deleted or not.
+    func decode(_ view: SeriesView, _ range: ClosedRange<Int64>, into columns: inout SampleColumns) throws(StorageError) {
         let state = head.state
         let (minTime, maxTime) = (range.lowerBound, range.upperBound)
         var chunks: [UInt] = []

@@ -46,8 +46,8 @@ extension Head {
     /// Under `maintenance`: no series is collected meanwhile.
     func rebuildLabelsIfWorthwhile() {
         guard let rebuild = locked({ state.beginRebuild() }) else { return }
-        while locked({ state.advance(rebuild) }) {}
-        while locked({ state.freeReplaced(rebuild) }) {}
+        slices { state.advance(rebuild) }
+        slices { state.freeReplaced(rebuild) }
     }
 }
 

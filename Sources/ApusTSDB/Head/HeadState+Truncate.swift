@@ -32,10 +32,10 @@ extension Head {
         maintenance.withLock { _ in
             let start = self.time.monotonicNs()
             guard var truncation = locked({ state.beginTruncation(before: time) }) else { return }
-            while locked({ state.scan(&truncation) }) {}
-            while locked({ state.unlinkPostings(&truncation) }) {}
+            slices { state.scan(&truncation) }
+            slices { state.unlinkPostings(&truncation) }
             locked { state.finish(truncation) }
-            while locked({ state.release() }) {}
+            slices { state.release() }
             rebuildLabelsIfWorthwhile()
             locked { state.noteCollection(self.time.monotonicNs() &- start) }
         }

@@ -97,6 +97,14 @@ extension HeadState {
             tombstones[slot, default: TimeRanges()].add(tombstone.minTimeMs...tombstone.maxTimeMs)
             context.report.tombstones += 1
         }
+        for one in record.samples.exemplars where one.exemplar.timestampMs >= context.minValidTime {
+            guard let slot = replaySlot(of: one.ref, context) else {
+                context.unknownRefs.insert(one.ref.rawValue)
+                context.report.unknownExemplars += 1
+                continue
+            }
+            if add(SampleBatch.ExemplarSample(ref: ref(of: slot), exemplar: one.exemplar)) == .stored { context.report.exemplars += 1 }
+        }
         for one in record.samples.metadata {
             guard let slot = replaySlot(of: one.ref, context) else {
                 context.unknownRefs.insert(one.ref.rawValue)

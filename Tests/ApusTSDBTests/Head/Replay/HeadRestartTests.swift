@@ -75,8 +75,10 @@ private final class Disk {
     func comesBack(_ seed: Int) throws {
         var random = Generator(seed: UInt64(seed) &+ 900)
         let range: Int64 = 10_000
-        let disk = try Disk(
-            HeadOptions(retentionMs: 0, chunkRangeMs: range, samplesPerChunk: 4 + random.below(20), firstRef: seed % 3 == 0 ? 1 << 36 : 1))
+        var options = HeadOptions(
+            retentionMs: 0, chunkRangeMs: range, samplesPerChunk: 4 + random.below(20), firstRef: seed % 3 == 0 ? 1 << 36 : 1)
+        if seed % 2 == 0 { options.labelRebuildPairs = 16 }
+        let disk = try Disk(options)
         var model: [LabelSet: [Sample]] = [:]
         var refs: [LabelSet: SeriesRef] = [:]
         var now: Int64 = 1_700_000_000_000
@@ -109,6 +111,9 @@ private final class Disk {
                 for labels in model.keys where labels["k"] == value { model[labels]?.removeAll { $0.time >= low && $0.time <= high } }
             default:
                 var batch = SampleBatch()
+                // A log that drops what it is given, and then goes on.
+                let isSuspended = random.below(6) == 0
+                if isSuspended { disk.head.use(log: nil) }
                 now += Int64(random.below(1500))
                 for _ in 0..<random.below(60) {
                     let labels: LabelSet = ["__name__": "m", "i": ByteString("\(random.below(20 + step))"), "k": ByteString("\(random.below(4))")]
@@ -132,6 +137,7 @@ private final class Disk {
                     stored += 1
                 }
                 #expect(stored <= outcome.appended, "\(place)")
+                if isSuspended { try disk.head.relog(sinceMs: now - 800, into: disk.log) }
             }
             disk.head.checkInvariants()
             try compare(disk.head, model, &random, now, place)
