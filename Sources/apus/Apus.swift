@@ -16,10 +16,12 @@ struct Apus: AsyncParsableCommand {
                   Read a configuration as the server would, and say what is wrong with it.
               curl -s http://localhost:8080/metrics | apus check metrics
                   Check a page of metrics.
+              apus tsdb list -r data/
+                  Show the blocks of a data directory; analyze and verify look into them.
               apus test promql my.test
                   Run scripts that load series, evaluate expressions and compare the results.
             """,
         version: Version.text,
-        subcommands: [Serve.self, Check.self, Test.self],
+        subcommands: [Serve.self, Check.self, Test.self, TSDB.self],
         defaultSubcommand: Serve.self)
 }

@@ -1,3 +1,5 @@
+import ApusBytes
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -6,25 +8,8 @@
     import Darwin
 #endif
 
-/// Why a file can't be read: which, and what the system says.
-struct FileError: Error, CustomStringConvertible {
-    let path: String
-    let code: Int32
-
-    var description: String {
-        // SAFETY: strerror returns a text ended by zero, valid until the next call on this thread; it is copied at once.
-        "open \(path): \(unsafe String(cString: strerror(code)))"
-    }
-}
-
 /// All of a file.
-func readFile(_ path: String) throws(FileError) -> [UInt8] {
-    let descriptor = unsafe open(path, O_RDONLY)
-    guard descriptor >= 0 else { throw FileError(path: path, code: errno) }
-    defer { close(descriptor) }
-    guard let bytes = readAll(descriptor) else { throw FileError(path: path, code: errno) }
-    return bytes
-}
+func readFile(_ path: String) throws(FileError) -> [UInt8] { try PosixFileSystem().read(path) }
 
 /// All that comes from standard input; nil when it can't be read.
 func readStandardInput() -> [UInt8]? { readAll(STDIN_FILENO) }
