@@ -12,7 +12,7 @@ import Glibc
 /// an answer that contradicts itself is a find; libFuzzer writes the input to a file.
 @main struct Fuzz {
     static let targets: [String: @Sendable ([UInt8]) -> Void] = [
-        "text": text, "double": double, "promql": promql, "regex": regex, "config": config, "xor": xor,
+        "text": text, "double": double, "promql": promql, "regex": regex, "config": config, "xor": xor, "chunk": chunk,
     ]
     nonisolated(unsafe) static var chosen: ([UInt8]) -> Void = { _ in }
 
@@ -76,6 +76,29 @@ import Glibc
         let chunk = XORChunk(bytes: input)
         try? chunk.decode(into: &columns)
         guard columns.count <= 65_535 else { fatalError("\(columns.count) samples from \(input.count) bytes") }
+    }
+
+    /// A chunk of the encoding in the first byte. What can be read can be written and read again, to the same samples.
+    static func chunk(_ input: [UInt8]) {
+        guard let first = input.first, let encoding = ChunkEncoding(rawValue: first % 6 + 1) else { return }
+        var columns = SampleColumns(histograms: true)
+        let chunk = EncodedChunk(encoding: encoding, minTimeMs: 0, maxTimeMs: 0, bytes: Array(input.dropFirst()))
+        guard (try? chunk.decode(into: &columns)) != nil else {
+            guard columns.count == 0 else { fatalError("an error appended \(columns.count) samples") }
+            return
+        }
+        guard columns.count <= 65_535 else { fatalError("\(columns.count) samples from \(input.count) bytes") }
+        var again = SampleColumns(histograms: true)
+        for written in encodeChunks(columns) {
+            guard (try? written.decode(into: &again)) != nil else { fatalError("a chunk that was written cannot be read") }
+        }
+        guard again.count == columns.count else { fatalError("\(columns.count) samples became \(again.count)") }
+        for index in 0..<columns.count {
+            guard again.timestampMs(at: index) == columns.timestampMs(at: index),
+                again.value(at: index).bitPattern == columns.value(at: index).bitPattern,
+                again.histogram(at: index)?.countWord == columns.histogram(at: index)?.countWord
+            else { fatalError("sample \(index) did not come back") }
+        }
     }
 }
 
