@@ -49,6 +49,8 @@ extension HeadState {
             let isSame = histograms[UInt32(slot)]?.last.hasSameData(as: sample.histogram) == true
             return unsafe isSame && entry.pointee.isHistogram ? nil : .duplicateTimestamp
         }
+        if unsafe entry.pointee.xor.value == StaleNaN.bits { staleSeries -= 1 }
+        if sample.histogram.isStale { staleSeries += 1 }
         unsafe appendHistogram(sample.histogram, time, to: entry, UInt32(slot))
         appended += 1
         return nil
