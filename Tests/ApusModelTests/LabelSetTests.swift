@@ -34,6 +34,10 @@ import Testing
         #expect(set.filtered(["instance"], keep: false) == ["__name__": "up", "job": "x"])
         #expect(set.filtered(["__name__", "job"], keep: true) == ["__name__": "up", "job": "x"])
         #expect(LabelSet.empty.filtered(["job"], keep: true) == .empty)
+        let sorted: [ByteString] = ["__name__", "a", "b", "instanc", "instances", "job"]
+        #expect(set.filtered(sorted: sorted, keep: true) == set.filtered(sorted, keep: true))
+        #expect(set.filtered(sorted: sorted, keep: false) == ["instance": "y"])
+        #expect(set.filtered(sorted: [], keep: true) == .empty)
         #expect(set.setting([("job", nil), ("a", "b")]) == ["__name__": "up", "instance": "y", "a": "b"])
     }
 

@@ -42,25 +42,43 @@ extension ByteString {
     var isValidLabelName: Bool { !isEmpty && isValidUTF8 }
 }
 
-/// Numbers label sets in the order they come, cut to the labels that matter: groups, match signatures.
-struct LabelIndex {
-    private var numbers: [LabelSet: Int] = [:]
+/// Cuts label sets to the labels that matter: those listed, or all but those.
+struct LabelFilter {
     private let names: [ByteString]
     private let keeps: Bool
+    private let isSorted: Bool
+
+    /// Lists up to this length are searched from the start, which for them is fastest.
+    private static let longestUnsorted = 16
 
     /// - Parameter names: the labels to keep, or (`keeps` false) the ones to leave out.
     init(_ names: [ByteString], keeps: Bool) {
-        self.names = names
+        isSorted = names.count > Self.longestUnsorted
+        self.names = isSorted ? names.sorted() : names
         self.keeps = keeps
     }
+
+    func apply(to labels: LabelSet) -> LabelSet {
+        if names.isEmpty { return keeps ? .empty : labels }
+        return isSorted ? labels.filtered(sorted: names, keep: keeps) : labels.filtered(names, keep: keeps)
+    }
+}
+
+/// Numbers label sets in the order they come, cut to the labels that matter: groups, match signatures.
+struct LabelIndex {
+    private var numbers: [LabelSet: Int] = [:]
+    private let filter: LabelFilter
+
+    /// - Parameter names: the labels to keep, or (`keeps` false) the ones to leave out.
+    init(_ names: [ByteString], keeps: Bool) { filter = LabelFilter(names, keeps: keeps) }
+
+    /// Makes room for as many sets as may come.
+    mutating func reserveCapacity(_ count: Int) { numbers.reserveCapacity(count) }
 
     /// How many numbers were given.
     var count: Int { numbers.count }
 
-    func key(of labels: LabelSet) -> LabelSet {
-        if names.isEmpty { return keeps ? .empty : labels }
-        return labels.filtered(names, keep: keeps)
-    }
+    func key(of labels: LabelSet) -> LabelSet { filter.apply(to: labels) }
 
     /// The number of the group, and its labels when it is new.
     mutating func number(of labels: LabelSet) -> (number: Int, new: LabelSet?) {

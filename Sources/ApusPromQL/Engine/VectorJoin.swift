@@ -12,6 +12,22 @@ struct VectorJoin {
     let right: RowTable
     let steps: Steps
     let evaluator: Evaluator
+    /// What a match group is called, and what the labels of a one-to-one result are.
+    private let matchFilter: LabelFilter
+    private let resultFilter: LabelFilter
+
+    init(
+        binary: BinaryExpression, matching: VectorMatching, left: RowTable, right: RowTable, steps: Steps, evaluator: Evaluator
+    ) {
+        self.binary = binary
+        self.matching = matching
+        self.left = left
+        self.right = right
+        self.steps = steps
+        self.evaluator = evaluator
+        resultFilter = LabelFilter(matching.labels, keeps: matching.isOn)
+        matchFilter = matching.isOn ? resultFilter : LabelFilter(matching.labels + [LabelNames.name], keeps: false)
+    }
 
     /// `group_right`: the right side is the "many" side.
     private var isSwapped: Bool { matching.cardinality == .oneToMany }
@@ -31,10 +47,11 @@ struct VectorJoin {
         var signatures = signatures
         let hasFill = matching.fillLeft != nil || matching.fillRight != nil
         var members: [[Int]] = []
+        members.reserveCapacity(one.entries.count)
+        signatures.reserveCapacity(one.entries.count)
         for (index, entry) in one.entries.enumerated() {
             let (number, new) = signatures.number(of: entry.name.labels)
-            if new != nil { members.append([]) }
-            members[number].append(index)
+            if new != nil { members.append([index]) } else { members[number].append(index) }
         }
         if !hasFill, members.isEmpty || many.entries.isEmpty { return }
         try refuseDuplicates(members)
@@ -42,8 +59,10 @@ struct VectorJoin {
         let arena = RowArena(width: steps.count)
         var outputs: [Output] = []
         var byLabels: [LabelSet: Int] = [:]
+        outputs.reserveCapacity(many.entries.count)
+        byLabels.reserveCapacity(many.entries.count)
         // One-to-one: the steps at which a group has its one result.
-        var taken: [Int: Row] = [:]
+        var taken: [Row?] = matching.cardinality == .oneToOne ? Array(repeating: nil, count: members.count) : []
         // As Prometheus has it, the fill of the left is that of the "many" side even under `group_right`.
         let fillOne = matching.fillRight
         let fillMany = matching.fillLeft
@@ -54,6 +73,7 @@ struct VectorJoin {
         func emit(_ name: RowLabels, group: Int) throws(QueryError) {
             if matched.isEmpty { return }
             if matching.cardinality == .oneToOne {
+                while taken.count <= group { taken.append(nil) }
                 if let already = taken[group] {
                     guard already.absorb(matched) else { throw .manyToOne }
                 } else {
@@ -141,11 +161,7 @@ struct VectorJoin {
         for step in 0..<target.count where !target[step].isAbsent { target[step] = other.value(step) }
     }
 
-    private func matchLabels(_ labels: LabelSet) -> LabelSet {
-        matching.isOn
-            ? labels.filtered(matching.labels, keep: true)
-            : labels.filtered(matching.labels + [LabelNames.name], keep: false)
-    }
+    private func matchLabels(_ labels: LabelSet) -> LabelSet { matchFilter.apply(to: labels) }
 
     /// What the result of two series is called; `other`, of the "one" side, may be missing under `fill`.
     private func resultName(_ name: RowLabels, _ other: RowLabels?) -> RowLabels {
@@ -157,7 +173,7 @@ struct VectorJoin {
             result.dropsName = true
         }
         if matching.cardinality == .oneToOne {
-            result.labels = result.labels.filtered(matching.labels, keep: matching.isOn)
+            result.labels = resultFilter.apply(to: result.labels)
         }
         if !matching.include.isEmpty {
             result.labels = result.labels.setting(matching.include.map { ($0, other?.labels[$0]) })

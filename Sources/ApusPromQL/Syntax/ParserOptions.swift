@@ -16,7 +16,7 @@ public struct ParserOptions: Sendable, Equatable {
 
     public init(
         enableExperimentalFunctions: Bool = false, enableExtendedRangeSelectors: Bool = false,
-        enableBinopFill: Bool = false, maxQueryBytes: Int = 1 << 20, maxNesting: Int = 1_000, maxSelectors: Int = 5_000
+        enableBinopFill: Bool = false, maxQueryBytes: Int = 1 << 20, maxNesting: Int = 1_000, maxSelectors: Int = 2_000
     ) {
         self.enableExperimentalFunctions = enableExperimentalFunctions
         self.enableExtendedRangeSelectors = enableExtendedRangeSelectors
