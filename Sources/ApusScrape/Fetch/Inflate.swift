@@ -3,6 +3,8 @@ import CDeflate
 /// Why a body could not be unpacked.
 enum InflateError: Error, Equatable {
     case notGzip
+    /// Begins as gzip does, and is shorter than the shortest gzip body.
+    case truncated
     case corrupt
     case tooLarge
     case outOfMemory
@@ -18,13 +20,14 @@ enum InflateError: Error, Equatable {
     /// - Parameter limit: the most bytes that `output` may then hold; one more is an error.
     func gunzip(_ body: BodyBuffer, into output: BodyBuffer, limit: Int) throws(InflateError) {
         guard let decompressor = unsafe decompressor else { throw .outOfMemory }
-        guard let input = unsafe body.start, body.count >= 18 else { throw .notGzip }
+        guard let input = unsafe body.start, body.count > 0 else { throw .notGzip }
         var offset = 0
         while offset < body.count {
             let left = body.count - offset
             guard left >= 18, unsafe input[offset] == 0x1F, unsafe input[offset + 1] == 0x8B else {
                 // What follows the last member is ignored when it is padding, and is an error when it comes first.
                 if offset > 0 { throw .corrupt }
+                if unsafe input[0] == 0x1F && (left < 2 || input[1] == 0x8B) { throw .truncated }
                 throw .notGzip
             }
             // The last four bytes say how long the last member is; it is a hint, since anyone can write anything there.

@@ -78,6 +78,7 @@ final class ScrapeAppender {
                 pool.giveBack(unpacked)
                 switch error {
                 case .notGzip: throw FetchFailure(body.count == 0 ? "EOF" : "gzip: invalid header")
+                case .truncated: throw FetchFailure("unexpected EOF")
                 case .corrupt: throw FetchFailure("gzip: corrupt or truncated body")
                 case .outOfMemory: throw FetchFailure("out of memory for a body of \(body.count) packed bytes")
                 case .tooLarge: throw .bodySizeLimit

@@ -26,6 +26,10 @@ import Testing
         #expect(throws: InflateError.corrupt) { try gunzip(Self.member.dropLast(4) + [9, 0, 0, 0]) }
         #expect(throws: InflateError.corrupt) { try gunzip(Self.member + Array("trailing garbage, long".utf8)) }
         #expect(throws: InflateError.notGzip) { try gunzip(Array("a 1\n".utf8)) }
+        #expect(throws: InflateError.notGzip) { try gunzip([]) }
+        for length in [1, 2, 10, 17] {
+            #expect(throws: InflateError.truncated) { try gunzip(Array(Self.member.prefix(length))) }
+        }
     }
 
     @Test func noBytesTrap() {
