@@ -52,6 +52,7 @@ extension Evaluator {
             }
             if found == 0 { continue }
             bounds.touch(found)
+            bounds.read(found)
             try bounds.hold(found)
             try sink(RowLabels(labels: set.labels(at: index)), row)
             bounds.release(found)
@@ -96,12 +97,13 @@ extension Evaluator {
                 try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
                 let name = RowLabels(labels: set.labels(at: index))
                 let samples = Samples(scratch)
+                var given = scratch
                 if samples.hasMarkers {
                     samples.copyWithoutMarkers(into: &cleaned.columns)
-                    try pass(name, cleaned)
-                } else {
-                    try pass(name, scratch)
+                    given = cleaned
                 }
+                bounds.read(references.coveredCount(of: given.columns, rangeMs: placement.rangeMs))
+                try pass(name, given)
             }
         case .subquery(let subquery):
             let inner = try innerSteps(placement, references)
@@ -128,6 +130,22 @@ extension Evaluator {
         let count = (last - first) / step + 1
         guard count <= Int64(options.maxSamples) else { throw .tooManySamples }
         return Steps(startMs: first, stepMs: step, count: Int(count))
+    }
+}
+
+extension References {
+    /// How many samples, all between the first window's start and the last one's end, are in a window.
+    fileprivate func coveredCount(of columns: borrowing SampleColumns, rangeMs: Int64) -> Int {
+        let (stepMs, first) = (atMs == nil && steps.count > 1 ? steps.stepMs : 0, firstMs)
+        // Windows that touch or overlap leave nothing out.
+        if stepMs <= rangeMs { return columns.count }
+        var result = 0
+        for index in 0..<columns.count {
+            let into = (columns.timestampMs(at: index) - first) % stepMs
+            let untilReference = into > 0 ? stepMs - into : -into
+            if untilReference < rangeMs { result += 1 }
+        }
+        return result
     }
 }
 

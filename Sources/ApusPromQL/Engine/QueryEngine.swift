@@ -107,7 +107,9 @@ public final class QueryEngine: Sendable {
         totals.withLock {
             $0.queriesFinished += 1
             switch outcome {
-            case .success(let result): $0.samplesRead += result.statistics.totalQueryableSamples
+            case .success(let result):
+                $0.queryableSamples += result.statistics.totalQueryableSamples
+                $0.samplesRead += result.statistics.samplesRead
             case .failure: $0.queriesFailed += 1
             }
         }

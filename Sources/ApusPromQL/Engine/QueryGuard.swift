@@ -13,6 +13,8 @@ final class QueryGuard {
     private(set) var peakSamples = 0
     /// Samples looked at, once for each step.
     private(set) var touchedSamples = 0
+    /// Samples taken from the storage: as those, but a sample that several windows of one range selector share counts once.
+    private(set) var readSamples = 0
 
     init(time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int) {
         self.time = time
@@ -37,6 +39,9 @@ final class QueryGuard {
     }
 
     func touch(_ samples: Int) { touchedSamples &+= samples }
+
+    /// Counts samples that a selector took from the storage.
+    func read(_ samples: Int) { readSamples &+= samples }
 
     /// Counts samples that stay in memory until `release`.
     func hold(_ samples: Int) throws(QueryError) {

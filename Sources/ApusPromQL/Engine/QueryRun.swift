@@ -61,6 +61,7 @@ struct QueryRun {
         }
         statistics.resultSortSeconds = clock.observe(.resultSort, since: startedNs)
         statistics.totalQueryableSamples = Int64(bounds.touchedSamples)
+        statistics.samplesRead = Int64(bounds.readSamples)
         statistics.peakSamples = Int64(bounds.peakSamples)
         statistics.seriesSelected = Int64(evaluator.seriesSelected)
         let (warnings, infos) = evaluator.annotations.rendered()

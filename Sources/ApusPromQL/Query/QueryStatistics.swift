@@ -2,6 +2,8 @@
 public struct QueryStatistics: Sendable {
     /// Samples read by all selectors, counted once for each step that looks at them.
     public var totalQueryableSamples: Int64 = 0
+    /// Samples taken from the storage: a sample in several windows of one range selector counts once.
+    public var samplesRead: Int64 = 0
     /// The most samples held in memory at once.
     public var peakSamples: Int64 = 0
     /// Series that the storage gave.
@@ -26,7 +28,9 @@ public struct EngineStatistics: Sendable {
     public var runningQueries = 0
     public var queuedQueries = 0
     public var maxConcurrency = 0
-    /// Samples read by all queries so far.
+    /// Samples that all queries looked at so far, counted once for each step.
+    public var queryableSamples: Int64 = 0
+    /// Samples that all queries took from the storage so far.
     public var samplesRead: Int64 = 0
     /// Queries finished so far, whatever their outcome.
     public var queriesFinished: Int64 = 0

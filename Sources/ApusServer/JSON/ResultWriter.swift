@@ -108,6 +108,8 @@ extension JSONWriter {
             json.object { json in
                 json.key("totalQueryableSamples")
                 json.integer(statistics.totalQueryableSamples)
+                json.key("samplesRead")
+                json.integer(statistics.samplesRead)
                 json.key("peakSamples")
                 json.integer(statistics.peakSamples)
             }

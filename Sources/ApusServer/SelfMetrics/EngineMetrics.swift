@@ -34,6 +34,9 @@ func collectEngine(_ engine: QueryEngine, into sink: inout MetricSink) {
         "prometheus_engine_queries_concurrent_max", help: "The max number of concurrent queries.", Double(statistics.maxConcurrency))
     sink.counter(
         "prometheus_engine_query_samples_total", help: "The total number of samples loaded by all queries.",
+        Double(statistics.queryableSamples))
+    sink.counter(
+        "prometheus_engine_query_samples_read_total", help: "The total number of samples read from storage by all queries.",
         Double(statistics.samplesRead))
     sink.gauge("prometheus_engine_query_log_enabled", help: "State of the query log.", 0)
     sink.counter("prometheus_engine_query_log_failures_total", help: "The number of query log failures.", 0)

@@ -100,6 +100,42 @@ import Testing
             ])
     }
 
+    @Test(
+        "long lists of labels answer as short ones do",
+        arguments: [
+            "sum by (instance%@) (x_total)", "sum without (instance%@) (x_total)", "x_total * on (instance%@) x_total",
+            "x_total / ignoring (b%@) x_total", "x_total and on (instance%@) x_total{instance='a'}",
+            "x_total - ignoring (instance%@) group_left x_total{instance='a'}",
+        ])
+    func longLists(_ form: String) throws {
+        let storage = try Self.storage()
+        let parts = form.split(separator: "%@", maxSplits: 1)
+        func answer(_ more: Int) throws -> String {
+            let names = (0..<more).map { ", l\($0)" }.joined()
+            return Self.text(try QueryEngine().instant(ByteString(parts[0] + names + parts[1]), atMs: 600_000, on: storage))
+        }
+        #expect(try answer(0) == answer(5_000))
+        #expect(try answer(0) != "")
+    }
+
+    @Test(
+        "counts the samples it takes from the storage, those of overlapping windows once",
+        arguments: [
+            // Two series, a sample every 15 s, steps of 60 s from 600 s to 900 s.
+            ("x_total", 12, 12), ("sum(x_total)", 12, 12), ("rate(x_total[30s])", 24, 24), ("rate(x_total[60s])", 48, 48),
+            ("rate(x_total[120s])", 96, 56), ("rate(x_total[30s] offset 1m)", 24, 24), ("rate(x_total[120s] @ 900)", 16, 16),
+            ("x_total + x_total", 24, 24), ("1", 0, 0),
+        ])
+    func samplesRead(_ query: String, _ queryable: Int64, _ read: Int64) throws {
+        let engine = QueryEngine()
+        let result = try engine.range(
+            ByteString(query), startMs: 600_000, endMs: 900_000, stepMs: 60_000, on: try Self.storage())
+        #expect(result.statistics.totalQueryableSamples == queryable)
+        #expect(result.statistics.samplesRead == read)
+        #expect(engine.statistics().samplesRead == read)
+        #expect(engine.statistics().queryableSamples == queryable)
+    }
+
     @Test("stops at its limit of samples")
     func sampleLimit() throws {
         var options = EngineOptions()

@@ -109,7 +109,7 @@ import Testing
     func statistics() async throws {
         let server = try TestServer()
         let with = await server.get("/api/v1/query?query=up&stats=all")
-        for key in ["timings", "evalTotalTime", "execTotalTime", "samples", "totalQueryableSamples", "peakSamples"] {
+        for key in ["timings", "evalTotalTime", "execTotalTime", "samples", "totalQueryableSamples", "samplesRead", "peakSamples"] {
             #expect(with.text.contains("\"\(key)\":"), "\(with.text)")
         }
         let without = await server.get("/api/v1/query?query=up&stats=")
