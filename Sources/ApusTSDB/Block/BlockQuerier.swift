@@ -180,24 +180,3 @@ final class BlockSeriesSet: SeriesSet {
         } catch { throw StorageError(error.description) }
     }
 }
-
-extension ChunkFileReader {
-    /// Appends the samples of a chunk in `[minTimeMs, maxTimeMs]`.
-    func decode(
-        _ meta: ChunkMeta, _ ulid: ULID, _ minTimeMs: Int64, _ maxTimeMs: Int64, into columns: inout SampleColumns
-    ) throws(BlockError) {
-        let chunk = try chunk(meta, of: ulid)
-        do throws(ChunkError) {
-            try ApusTSDB.decode(chunk, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, into: &columns)
-        } catch {
-            throw .corrupt(
-                path(of: meta.ref), meta.ref.offset, "cannot iterate chunk \(meta.ref.rawValue) of block \(ulid): \(error.description)")
-        }
-    }
-
-    func chunk(_ meta: ChunkMeta, of ulid: ULID) throws(BlockError) -> MappedChunk {
-        do throws(BlockError) {
-            return try chunk(meta.ref)
-        } catch { throw error.during("cannot populate chunk \(meta.ref.rawValue) from block \(ulid)") }
-    }
-}

@@ -64,28 +64,47 @@ extension IndexReader {
 
     /// The labels of a series: the fields of its symbols, copied one behind the other. Nil when one is no symbol.
     func labelSet(of entry: SeriesEntry) -> LabelSet? {
-        guard var reader = try? file.reader(entry.labels, entry.chunks) else { return nil }
-        let fieldCount = entry.labelCount &* 2
-        return unsafe withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: max(fieldCount, 1)) { fields in
-            var total = 0
-            for index in 0..<fieldCount {
+        // Nearly all label sets fit in what the stack lends, and are copied to their array in one piece.
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { scratch in
+            guard let base = scratch.baseAddress, var reader = try? file.reader(entry.labels, entry.chunks) else { return nil }
+            var used = 0
+            for _ in 0..<entry.labelCount &* 2 {
                 guard let symbol = try? reader.uvarint(), let field = unsafe symbols.field(symbol) else { return nil }
-                unsafe fields.initializeElement(at: index, to: field)
-                total &+= field.count
+                guard field.count <= scratch.count &- used else { return longLabelSet(of: entry) }
+                // SAFETY: the field fits behind what is used.
+                if let source = field.baseAddress { unsafe copyShort(source, field.count, to: base + used, room: scratch.count &- used) }
+                used &+= field.count
             }
-            let encoded = unsafe [UInt8](unsafeUninitializedCapacity: total) { buffer, initialized in
-                guard var target = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
-                // SAFETY: the fields are `total` bytes together, which is the room of the buffer.
-                for index in 0..<fieldCount {
-                    let field = unsafe fields[index]
-                    guard let source = field.baseAddress else { continue }
-                    unsafe target.copyMemory(from: source, byteCount: field.count)
-                    unsafe target += field.count
-                }
-                initialized = total
-            }
-            return LabelSet(alreadyEncoded: encoded)
+            return LabelSet(alreadyEncoded: unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: used)))
         }
+    }
+
+    /// Copies 16 bytes at a time, past the end when both sides have the room: fields are short, and a call for each of
+    /// them would cost more than the copying.
+    @inline(__always)
+    private func copyShort(_ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer, room: Int) {
+        let rounded = (count &+ 15) & ~15
+        // SAFETY: `source` is an address in the file's mapping, so `left` bytes can be read from it on.
+        let left = unsafe file.count &- (source - file.base)
+        guard rounded <= room, rounded <= left else { return unsafe target.copyMemory(from: source, byteCount: count) }
+        var offset = 0
+        while offset < rounded {
+            let piece = unsafe source.loadUnaligned(fromByteOffset: offset, as: SIMD2<UInt64>.self)
+            unsafe target.storeBytes(of: piece, toByteOffset: offset, as: SIMD2<UInt64>.self)
+            offset &+= 16
+        }
+    }
+
+    /// The same for those of any length.
+    @inline(never)
+    private func longLabelSet(of entry: SeriesEntry) -> LabelSet? {
+        guard var reader = try? file.reader(entry.labels, entry.chunks) else { return nil }
+        var encoded: [UInt8] = []
+        for _ in 0..<entry.labelCount &* 2 {
+            guard let symbol = try? reader.uvarint(), let field = unsafe symbols.field(symbol) else { return nil }
+            unsafe encoded.append(contentsOf: field)
+        }
+        return LabelSet(alreadyEncoded: encoded)
     }
 
     /// The symbol of a series' value for a name, nil when it has no such label.

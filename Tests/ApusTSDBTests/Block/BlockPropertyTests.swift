@@ -7,7 +7,7 @@ import Testing
 
 /// Random blocks and random questions, held against a filter over plain arrays.
 @Suite("Block, by comparison with plain arrays") struct BlockPropertyTests {
-    @Test("selects, names and values", arguments: 0..<12)
+    @Test("selects, names and values", arguments: 0..<8)
     func selects(_ seed: Int) throws {
         var random = Generator(seed: UInt64(seed))
         let directory = TestDirectory()
@@ -15,7 +15,7 @@ import Testing
         let block = try makeBlock(series, in: directory, samplesPerChunk: 1 + random.below(40), maxChunkFileBytes: 4096)
         let querier = try block.querier(minTimeMs: .min, maxTimeMs: .max)
         defer { querier.close() }
-        for _ in 0..<150 {
+        for _ in 0..<100 {
             let matchers = try (0..<random.below(4)).map { _ in try Self.randomMatcher(&random) }
             let matching = series.filter { one in
                 matchers.allSatisfy { matcher in
