@@ -157,6 +157,19 @@ extension FileSystem {
         try syncDirectory(parentPath(path))
     }
 
+    /// Makes a directory with its parents and sees to it that their names survive a power cut.
+    public func createDurableDirectory(_ path: String) throws(FileError) {
+        var made = [path]
+        var parent = parentPath(path)
+        while try status(parent) == nil, parentPath(parent) != parent {
+            made.append(parent)
+            parent = parentPath(parent)
+        }
+        try createDirectory(path)
+        // The last also when it was there: whoever made it may have been killed before this.
+        for directory in made.reversed() { try syncDirectory(parentPath(directory)) }
+    }
+
     public func exists(_ path: String) throws(FileError) -> Bool { try status(path) != nil }
 
     /// Bytes of all files in a directory and below; 0 when it is not there.

@@ -96,7 +96,7 @@ public final class WriteAheadLog: CommitLog {
     public static func open(
         _ directory: String, options: WALOptions = WALOptions(), files: any FileSystem, time: any TimeSource
     ) throws(WALError) -> WriteAheadLog {
-        do throws(FileError) { try files.createDirectory(directory) } catch { throw .file(error) }
+        do throws(FileError) { try files.createDurableDirectory(directory) } catch { throw .file(error) }
         let last = try SegmentFormat.list(directory, files).last ?? -1
         let segments = SegmentWriter(directory: directory, segmentBytes: options.segmentBytes, compression: options.compression, files: files)
         do throws(FileError) { try segments.open(last + 1) } catch { throw .file(error) }

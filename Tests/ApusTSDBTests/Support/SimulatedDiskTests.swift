@@ -45,6 +45,15 @@ import Testing
         #expect(try !after.exists("d.tmp"))
     }
 
+    @Test("a directory that was made durably is there after a power cut, with its parents")
+    mutating func directories() throws {
+        let disk = SimulatedDisk()
+        try disk.createDurableDirectory("a/b/c")
+        #expect(try disk.afterPowerCut(using: &generator).status("a/b/c")?.isDirectory == true)
+        try disk.createDirectory("d")
+        #expect(try disk.afterPowerCut(using: &generator).status("d") == nil)
+    }
+
     @Test("faults come at the call they are meant for")
     mutating func faults() throws {
         let disk = SimulatedDisk()

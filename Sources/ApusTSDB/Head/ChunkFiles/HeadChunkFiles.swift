@@ -94,7 +94,7 @@ public final class HeadChunkFiles: SealedChunkStore {
     public static func open(
         _ directory: String, files: any FileSystem, limits: Limits = Limits(), readOnly: Bool = false, time: any TimeSource = SystemTime()
     ) throws(FileError) -> HeadChunkFiles {
-        if !readOnly { try files.createDirectory(directory) }
+        if !readOnly { try files.createDurableDirectory(directory) }
         var found: [(number: UInt32, path: String)] = []
         if try files.exists(directory) {
             for entry in try files.list(directory) where !entry.isDirectory {
