@@ -95,15 +95,18 @@ import Testing
     @Test("a sync syncs what was written since the last, full segments and the directory included")
     func syncs() throws {
         let log = try open()
+        // Those that made the log's own directory durable.
+        let opening = files.count(.syncDirectory)
+        #expect(opening >= 1)
         #expect(log.sync())
-        #expect(files.count(.sync) == 1 && files.count(.syncDirectory) == 1)
+        #expect(files.count(.sync) == 1 && files.count(.syncDirectory) == opening + 1)
         #expect(log.sync())
         #expect(files.count(.sync) == 1)
         _ = try log.append(samples: batch(1...1, 1))
         try log.rotate()
         _ = try log.append(samples: batch(1...1, 2))
         #expect(log.sync())
-        #expect(files.count(.sync) == 3 && files.count(.syncDirectory) == 2)
+        #expect(files.count(.sync) == 3 && files.count(.syncDirectory) == opening + 2)
         #expect(log.statistics.syncs.count == 2)
         #expect(log.statistics.syncs.quantile(0.5) >= 0)
     }
