@@ -150,10 +150,7 @@ public final class Block: Queryable, Sendable {
     /// Deletes the samples in `[minTimeMs, maxTimeMs]`, both ends included, of the series that match all matchers of any
     /// of the selections. Chunks stay as they are until the block is written again.
     public func delete(_ selections: [[Matcher]], minTimeMs: Int64, maxTimeMs: Int64) throws(BlockError) {
-        try changing { () throws(BlockError) in
-            let (parts, known) = try beginReading()
-            defer { endReading() }
-            var tombstones = known
+        try changeTombstones { (parts, tombstones) throws(BlockError) in
             for matchers in selections {
                 for ref in try parts.index.select(matchers) {
                     let entry = try parts.index.seriesEntry(ref)
@@ -162,6 +159,16 @@ public final class Block: Queryable, Sendable {
                     tombstones.add(range, to: UInt64(ref))
                 }
             }
+        }
+    }
+
+    /// Adds to the tombstones, first on the disk and then for readers that begin from now on.
+    func changeTombstones(_ change: (Parts, inout Tombstones) throws(BlockError) -> Void) throws(BlockError) {
+        try changing { () throws(BlockError) in
+            let (parts, known) = try beginReading()
+            defer { endReading() }
+            var tombstones = known
+            try change(parts, &tombstones)
             if tombstones == known { return }
             let size = try tombstones.write(directory: directory, files: files)
             var meta = meta
@@ -176,7 +183,7 @@ public final class Block: Queryable, Sendable {
     }
 
     /// What of `[minTimeMs, maxTimeMs]` lies between the first and the last sample of a series that has a chunk there.
-    private static func range(
+    static func range(
         _ index: IndexReader, _ entry: SeriesEntry, _ minTimeMs: Int64, _ maxTimeMs: Int64
     ) throws(BlockError) -> DeletedInterval? {
         var chunks = try index.chunks(of: entry)

@@ -27,7 +27,7 @@ final class HeadChunkSeries: ChunkSeriesSet {
     private var columns = SampleColumns(histograms: true)
 
     /// Series listed in one hold of the lock.
-    private static let blocksASlice = 16
+    static let blocksASlice = 16
 
     init(_ head: Head, minTimeMs: Int64, maxTimeMs: Int64) {
         self.head = head

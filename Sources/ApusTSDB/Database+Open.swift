@@ -1,0 +1,163 @@
+public import ApusBytes
+public import ApusModel
+import ApusStorage
+
+extension Database {
+    /// Opens a data directory, which is made when it is not there, and brings back all that was in it.
+    ///
+    ///     lock ─▶ leftovers of a crash ─▶ blocks ─▶ chunks_head ─▶ checkpoint, wal ─▶ wbl ─▶ a new segment, threads
+    ///
+    /// A log that is damaged is cut where it is, and the observer told: what lay behind is lost, as upstream has it. A block
+    /// without a readable `meta.json` is left out and left alone.
+    /// - Throws: when another process has the directory, it cannot be written, a block's index is damaged, or a segment of
+    ///   the log is missing.
+    public static func open(
+        _ directory: String, options: DatabaseOptions = DatabaseOptions(), files: any FileSystem = PosixFileSystem(),
+        time: any TimeSource = SystemTime(), observer: any DatabaseObserver = SilentObserver()
+    ) throws(DatabaseError) -> Database {
+        do throws(DatabaseError) {
+            return try open(directory, options, files, time, observer, isReadOnly: false)
+        } catch { throw DatabaseError(error.reason, "opening storage failed: \(error.description)") }
+    }
+
+    /// Opens a data directory for a tool: without the lock, and without changing anything in it. What is there is read as
+    /// far as it can be; of damage the observer is told.
+    public static func openReadOnly(
+        _ directory: String, options: DatabaseOptions = DatabaseOptions(), files: any FileSystem = PosixFileSystem(),
+        time: any TimeSource = SystemTime(), observer: any DatabaseObserver = SilentObserver()
+    ) throws(DatabaseError) -> Database {
+        try open(directory, options, files, time, observer, isReadOnly: true)
+    }
+
+    private static func open(
+        _ directory: String, _ options: DatabaseOptions, _ files: any FileSystem, _ time: any TimeSource, _ observer: any DatabaseObserver,
+        isReadOnly: Bool
+    ) throws(DatabaseError) -> Database {
+        var lock: (any FileLock)?
+        if isReadOnly {
+            let status = try during("open data directory") { () throws(FileError) in try files.status(directory) }
+            guard status?.isDirectory == true else { throw DatabaseError(.directory, "open data directory: \(directory) is no directory") }
+        } else {
+            lock = try DatabaseDisk.take(directory, files)
+            try DatabaseDisk.removeLeftovers(directory, files, observer)
+        }
+        if let type = DatabaseDisk.networkFileSystem(directory) {
+            observer.log(
+                .warning, "This file system is not supported: data may be damaged or lost. Use a local disk", [("fs_type", type), ("dir", directory)])
+        }
+        let start = time.monotonicNs()
+        let loaded = try BlockList.load(directory, files, observer, mayReport: true)
+        let chunkFiles = try during("open head chunk files") { () throws(FileError) in
+            try HeadChunkFiles.open(joinPath(directory, DatabaseDisk.chunkFilesName), files: files, readOnly: isReadOnly, time: time)
+        }
+        var headOptions = options.headOptions
+        headOptions.chunkFiles = isReadOnly ? nil : chunkFiles
+        let head = Head(options: headOptions, time: time)
+        let replay = DatabaseReplay(head: head, directory: directory, files: files, observer: observer, isReadOnly: isReadOnly)
+        let repairs = try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs)
+        var wal: WriteAheadLog?
+        if !isReadOnly {
+            let log = try duringLog("open WAL") { () throws(WALError) in
+                try WriteAheadLog.open(
+                    joinPath(directory, DatabaseDisk.walName),
+                    options: WALOptions(segmentBytes: options.walSegmentBytes, compression: options.walCompression), files: files, time: time)
+            }
+            // The names of the directories that were made.
+            try during("sync data directory") { () throws(FileError) in try files.syncDirectory(directory) }
+            for _ in 0..<repairs { log.countCorruption() }
+            head.use(log: log)
+            wal = log
+        }
+        let disk = DatabaseDisk(directory: directory, files: files, chunkFiles: chunkFiles, wal: wal, lock: lock, isReadOnly: isReadOnly)
+        let database = Database(head: head, disk: disk, options: options, time: time, observer: observer)
+        database.start(loaded, replaySeconds: Double(time.monotonicNs() &- start) / 1e9)
+        return database
+    }
+
+    private func start(_ loaded: BlockList, replaySeconds: Double) {
+        state.withLock { state in
+            state.blocks = loaded.blocks
+            state.statistics.brokenBlocks = loaded.broken
+            state.statistics.replaySeconds = replaySeconds
+            state.statistics.isReadOnly = isReadOnly
+            state.statistics.reloads = 1
+        }
+        guard !isReadOnly else { return }
+        apply(options.settings)
+        // What was compacted before a crash, and what is too old by now, goes before anyone reads it.
+        removeObsoleteParents(loaded.obsolete)
+        applyRetention()
+        removeClosedBlocks()
+        startThreads()
+    }
+
+    /// The log of out-of-order samples, opened now when it is needed for the first time. Nil when it is not needed, or
+    /// cannot be opened: then those samples are not durable, and the observer is told.
+    func outOfOrderLog(windowMs: Int64) -> WriteAheadLog? {
+        guard let disk, !disk.isReadOnly else { return nil }
+        if let known = state.withLock({ $0.outOfOrderLog }) { return known }
+        let path = disk.path(DatabaseDisk.outOfOrderName)
+        // Without a window it is there to be emptied, when what is in it has got into blocks.
+        let isUsed = windowMs > 0 || ((try? SegmentFormat.list(path, disk.files)) ?? []).isEmpty == false
+        guard isUsed else { return nil }
+        do {
+            let log = try WriteAheadLog.open(
+                path, options: WALOptions(segmentBytes: options.walSegmentBytes, compression: options.walCompression), files: disk.files,
+                time: time)
+            try disk.files.syncDirectory(disk.directory)
+            state.withLock { $0.outOfOrderLog = log }
+            return log
+        } catch {
+            log(.error, "The log of out-of-order samples can't be opened; they are lost at a restart", ("err", "\(error)"))
+            return nil
+        }
+    }
+
+    // MARK: Closing
+
+    /// Ends what is running, writes what is pending, and lets go of the directory. Call once; appends fail from then on.
+    public func close() throws(DatabaseError) {
+        let threads = state.withLock { state in
+            state.isClosing = true
+            defer { state.threads = [] }
+            return state.threads
+        }
+        for thread in threads { thread.stop() }
+        let failure = maintenance.withLock { _ in closeDisk() }
+        if let failure { throw failure }
+    }
+
+    private func closeDisk() -> DatabaseError? {
+        let (blocks, outOfOrderLog) = state.withLock { state in
+            defer {
+                state.blocks = []
+                state.outOfOrderLog = nil
+            }
+            return (state.blocks, state.outOfOrderLog)
+        }
+        guard let disk else { return nil }
+        for block in blocks { block.close() }
+        removeClosedBlocks()
+        var failure: DatabaseError?
+        if !disk.isReadOnly {
+            for log in [outOfOrderLog, disk.wal] {
+                guard let log else { continue }
+                let before = log.state
+                if !log.close() {
+                    var reason = "the disk refused"
+                    if case .suspended(_, let error) = before { reason = error.description }
+                    if case .suspended(_, let error) = log.state { reason = error.description }
+                    if before != .closed {
+                        failure = failure ?? DatabaseError(.failed, "close \(log.directory): \(reason); the newest samples may be lost")
+                    }
+                }
+            }
+            do throws(FileError) { try disk.chunkFiles?.close() } catch {
+                // All of it is in the log, too.
+                self.log(.warning, "Closing the head's chunk files failed", ("err", error.description))
+            }
+        }
+        disk.lock?.release()
+        return failure
+    }
+}
