@@ -85,13 +85,7 @@ final class DatabaseDisk: Sendable {
 
     /// Makes the directory, sees whether it can be written, and locks it.
     static func take(_ directory: String, _ files: any FileSystem) throws(DatabaseError) -> any FileLock {
-        do throws(FileError) {
-            if try !files.exists(directory) {
-                try files.createDirectory(directory)
-                // A power cut must not take the directory with all that was synced in it.
-                try files.syncDirectory(parentPath(directory))
-            }
-        } catch {
+        do throws(FileError) { try files.createDurableDirectory(directory) } catch {
             throw DatabaseError(.directory, "create data directory: \(error); name another one by --storage.tsdb.path")
         }
         do throws(FileError) { return try files.lock(joinPath(directory, lockName)) } catch {
