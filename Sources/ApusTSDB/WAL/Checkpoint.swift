@@ -92,11 +92,11 @@ public enum Checkpoint {
     ) throws(WALError) -> CheckpointStatistics {
         let previous = try latest(in: directory, files: files)
         let first = previous.map { $0.segment + 1 } ?? 0
-        let segments = try SegmentFormat.list(directory, files)
-        if let previous, let oldest = segments.first(where: { $0 >= first }), oldest > first {
+        let segments = try SegmentFormat.list(directory, from: first, files)
+        if let previous, let oldest = segments.first, oldest > first {
             throw .checkpoint("unexpected gap to last checkpoint \(previous.path): segment \(SegmentFormat.name(first)) is missing, the next is \(SegmentFormat.name(oldest))")
         }
-        guard last >= first, segments.contains(last) else {
+        guard segments.contains(last) else {
             throw .checkpoint("no checkpoint of \(directory) through segment \(SegmentFormat.name(last)), which is not there or already in one")
         }
         try removeLeftovers(in: directory, files: files)

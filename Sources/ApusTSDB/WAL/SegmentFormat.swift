@@ -81,16 +81,17 @@ enum SegmentFormat {
     }
 
     /// The segments of a log or a checkpoint, ascending. Empty when there is no directory.
-    /// - Throws: `WALError.notSequential` when one is missing between two others: what is behind must not be read without it.
-    static func list(_ directory: String, _ files: any FileSystem) throws(WALError) -> [Int] {
-        var numbers: [Int] = []
-        do throws(FileError) {
-            guard try files.status(directory) != nil else { return [] }
-            for entry in try files.list(directory) where !entry.isDirectory {
-                if let number = number(entry.name) { numbers.append(number) }
-            }
-        } catch { throw .file(error) }
-        numbers.sort()
+    static func numbers(_ directory: String, _ files: any FileSystem) throws(FileError) -> [Int] {
+        guard try files.status(directory) != nil else { return [] }
+        return try files.list(directory).compactMap { $0.isDirectory ? nil : number($0.name) }.sorted()
+    }
+
+    /// Those from `first` on.
+    /// - Throws: `WALError.notSequential` when one is missing between two others: what is behind must not be read without
+    ///   it. Before `first` anything may be missing: a power cut may undo some removals and not others.
+    static func list(_ directory: String, from first: Int = 0, _ files: any FileSystem) throws(WALError) -> [Int] {
+        let numbers: [Int]
+        do throws(FileError) { numbers = try self.numbers(directory, files).filter { $0 >= first } } catch { throw .file(error) }
         for index in numbers.indices.dropFirst() where numbers[index] != numbers[index - 1] + 1 {
             throw .notSequential(directory: directory, missing: numbers[index - 1] + 1)
         }

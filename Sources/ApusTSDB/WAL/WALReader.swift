@@ -30,7 +30,7 @@ public final class WALReader: @unchecked Sendable {
         reader = SegmentReader(files: files)
         var list: [(String, Int)] = []
         if let checkpoint { for segment in try SegmentFormat.list(checkpoint, files) { list.append((checkpoint, segment)) } }
-        for segment in try SegmentFormat.list(directory, files) where segment >= first && segment <= last { list.append((directory, segment)) }
+        for segment in try SegmentFormat.list(directory, from: first, files) where segment <= last { list.append((directory, segment)) }
         remaining = list.reversed().map { (directory: $0.0, segment: $0.1) }
         segmentCount = list.count
     }
@@ -84,8 +84,7 @@ public enum WALRepair {
     public static func repair(_ corruption: WALCorruption, files: any FileSystem) throws(WALError) -> (segmentsRemoved: Int, bytesCut: Int) {
         do throws(FileError) {
             var removed = 0
-            let names = try files.list(corruption.directory).compactMap { $0.isDirectory ? nil : SegmentFormat.number($0.name) }
-            for segment in names.sorted(by: >) where segment > corruption.segment {
+            for segment in try SegmentFormat.numbers(corruption.directory, files).reversed() where segment > corruption.segment {
                 try files.removeFile(SegmentFormat.path(corruption.directory, segment))
                 removed += 1
             }

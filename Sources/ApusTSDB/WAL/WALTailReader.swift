@@ -65,7 +65,7 @@ public final class WALTailReader: @unchecked Sendable {
                 return true
             } catch {
                 // Gone, or not readable: the second is an error. Segments go oldest first, so the list tells.
-                let oldest = try SegmentFormat.list(directory, files).first { $0 >= position.segment }
+                let oldest = try SegmentFormat.list(directory, from: position.segment, files).first
                 guard let oldest else { return false }
                 if oldest == position.segment { throw error }
                 lostSegments += oldest - position.segment

@@ -96,10 +96,11 @@ public final class WriteAheadLog: CommitLog {
     public static func open(
         _ directory: String, options: WALOptions = WALOptions(), files: any FileSystem, time: any TimeSource
     ) throws(WALError) -> WriteAheadLog {
-        do throws(FileError) { try files.createDurableDirectory(directory) } catch { throw .file(error) }
-        let last = try SegmentFormat.list(directory, files).last ?? -1
         let segments = SegmentWriter(directory: directory, segmentBytes: options.segmentBytes, compression: options.compression, files: files)
-        do throws(FileError) { try segments.open(last + 1) } catch { throw .file(error) }
+        do throws(FileError) {
+            try files.createDurableDirectory(directory)
+            try segments.open((try SegmentFormat.numbers(directory, files).last ?? -1) + 1)
+        } catch { throw .file(error) }
         return WriteAheadLog(directory, Writer(segments: segments, nowMs: time.wallMs()), files, time)
     }
 
@@ -232,13 +233,13 @@ public final class WriteAheadLog: CommitLog {
     public func truncate(before segment: Int) throws(WALError) {
         writer.withLock { $0.statistics.truncations += 1 }
         let current = position.segment
-        do throws(WALError) {
-            for number in try SegmentFormat.list(directory, files) where number < min(segment, current) {
-                do throws(FileError) { try files.removeFile(SegmentFormat.path(directory, number)) } catch { throw WALError.file(error) }
+        do throws(FileError) {
+            for number in try SegmentFormat.numbers(directory, files) where number < min(segment, current) {
+                try files.removeFile(SegmentFormat.path(directory, number))
             }
         } catch {
             writer.withLock { $0.statistics.truncationsFailed += 1 }
-            throw error
+            throw .file(error)
         }
     }
 
@@ -330,6 +331,9 @@ public final class WriteAheadLog: CommitLog {
             let file = try files.open(path, .update)
             defer { file.close() }
             if try file.size() > kept { try file.truncate(to: kept) }
+            // A power cut must not bring back what was cut off. This vouches for nothing else: no byte is left that a
+            // failed sync was about.
+            try file.sync()
         }
     }
 

@@ -9,7 +9,7 @@ import ApusModel
     import Darwin
 #endif
 
-/// The disk of this machine, with calls that fail when a test says so, and a count of all that change something.
+/// The disk of this machine or another, with calls that fail when a test says so, and a count of all that change something.
 final class FaultyFileSystem: FileSystem {
     enum Call: String, Sendable, CaseIterable {
         case open, map, list, status, createDirectory, rename, hardLink, removeFile, removeTree, syncDirectory, space, lock
@@ -35,8 +35,10 @@ final class FaultyFileSystem: FileSystem {
         var counts: [Call: Int] = [:]
     }
 
-    private let base = PosixFileSystem()
+    private let base: any FileSystem
     private let state = Locked(State())
+
+    init(_ base: any FileSystem = PosixFileSystem()) { self.base = base }
 
     /// Adds a fault; the first that matches a call decides.
     func fail(_ fault: Fault) { state.withLock { $0.faults.append(fault) } }

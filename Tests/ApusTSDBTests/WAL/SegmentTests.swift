@@ -4,13 +4,17 @@ import Testing
 @testable import ApusTSDB
 
 @Suite("WAL segments") struct SegmentTests {
-    private let files = PosixFileSystem()
+    private let files = SimulatedDisk()
+    private let directory = "wal"
+
+    init() throws { try files.createDirectory(directory) }
+
+    private func file(_ name: String) -> String { joinPath(directory, name) }
 
     @Test("fragments of a real server are read, whichever way they are compressed", arguments: recordVectors.filter { !$0.framed.isEmpty })
     func vectors(vector: RecordVector) throws {
-        let directory = TestDirectory()
-        try files.replace(directory.file("00000000"), with: bytes(hex: vector.framed))
-        #expect(try records(directory.path) == [bytes(hex: vector.record)])
+        try files.replace(file("00000000"), with: bytes(hex: vector.framed))
+        #expect(try records(directory) == [bytes(hex: vector.record)])
     }
 
     @Test("framing without compression is what a real server writes", arguments: recordVectors.filter { $0.framed.hasPrefix("01") })
@@ -22,10 +26,9 @@ import Testing
 
     @Test("records of all sizes come back, in every compression", arguments: WALCompression.allCases)
     func roundTrip(compression: WALCompression) throws {
-        let directory = TestDirectory()
         var generator = Generator(seed: 3)
         var written: [[UInt8]] = []
-        let writer = SegmentWriter(directory: directory.path, segmentBytes: 256 << 10, compression: compression, files: files)
+        let writer = SegmentWriter(directory: directory, segmentBytes: 256 << 10, compression: compression, files: files)
         try writer.open(4)
         for round in 0..<400 {
             // Around the size of a page's rest, where records are cut.
@@ -44,11 +47,11 @@ import Testing
             if generator.below(3) == 0 { try writer.flush() }
         }
         try writer.flush()
-        #expect(try records(directory.path) == written)
-        let segments = try SegmentFormat.list(directory.path, files)
+        #expect(try records(directory) == written)
+        let segments = try SegmentFormat.list(directory, files)
         #expect(segments.count > 5 && segments[0] == 4)
         for segment in segments {
-            let size = try files.status(SegmentFormat.path(directory.path, segment))?.sizeBytes ?? 0
+            let size = try files.status(SegmentFormat.path(directory, segment))?.sizeBytes ?? 0
             #expect(size <= 256 << 10)
             #expect(size % SegmentFormat.pageSizeBytes == 0 || segment == segments.last)
         }
@@ -56,52 +59,48 @@ import Testing
 
     @Test("a segment cut anywhere gives a prefix of its records, and a repair keeps those")
     func cuts() throws {
-        let directory = TestDirectory()
-        let (content, written) = try sample(directory)
+        let (content, written) = try sample()
         var generator = Generator(seed: 5)
         var damaged = 0
         for _ in 0..<300 {
             let end = generator.below(content.count)
-            try files.replace(directory.file("00000000"), with: Array(content[..<end]))
-            damaged += try checkPrefix(directory, written)
+            try files.replace(file("00000000"), with: Array(content[..<end]))
+            damaged += try checkPrefix(written)
         }
         #expect(damaged > 250)
     }
 
     @Test("a flipped bit anywhere gives a prefix of the records, and a repair keeps those")
     func flips() throws {
-        let directory = TestDirectory()
-        let (content, written) = try sample(directory)
+        let (content, written) = try sample()
         var generator = Generator(seed: 6)
         var damaged = 0
         for _ in 0..<300 {
             var bytes = content
             bytes[generator.below(bytes.count)] ^= 1 << UInt8(generator.below(8))
-            try files.replace(directory.file("00000000"), with: bytes)
-            damaged += try checkPrefix(directory, written)
+            try files.replace(file("00000000"), with: bytes)
+            damaged += try checkPrefix(written)
         }
         #expect(damaged > 290)
     }
 
     @Test("random bytes are no records, and no crash")
     func garbage() throws {
-        let directory = TestDirectory()
         var generator = Generator(seed: 8)
         for _ in 0..<200 {
             let content = (0..<generator.below(300)).map { _ in UInt8(generator.below(generator.below(2) == 0 ? 5 : 256)) }
-            try files.replace(directory.file("00000000"), with: content)
-            _ = try checkPrefix(directory, nil)
+            try files.replace(file("00000000"), with: content)
+            _ = try checkPrefix(nil)
         }
     }
 
     @Test("damage is named as upstream names it")
     func reasons() throws {
-        let directory = TestDirectory()
         let fragment = bytes(hex: recordVectors.first { $0.framed.hasPrefix("01") }?.framed ?? "")
         #expect(fragment.count > 20)
         func reason(_ content: [UInt8]) throws -> String? {
-            try files.replace(directory.file("00000000"), with: content)
-            do { _ = try records(directory.path) } catch WALError.corrupt(let corruption) { return corruption.reason }
+            try files.replace(file("00000000"), with: content)
+            do { _ = try records(directory) } catch WALError.corrupt(let corruption) { return corruption.reason }
             return nil
         }
         func with(_ bytes: [UInt8], _ index: Int, _ value: UInt8) -> [UInt8] {
@@ -150,19 +149,18 @@ import Testing
 
     @Test("a gap between segments is refused")
     func gap() throws {
-        let directory = TestDirectory()
-        for name in ["00000002", "00000004", "checkpoint.00000001", "junk", "0000000x", "5"] { try files.replace(directory.file(name), with: []) }
-        #expect(throws: WALError.notSequential(directory: directory.path, missing: 3)) { try WALReader(directory: directory.path, files: files) }
-        try files.replace(directory.file("00000003"), with: [])
-        #expect(try SegmentFormat.list(directory.path, files) == [2, 3, 4])
-        #expect(try SegmentFormat.list(directory.file("none"), files) == [])
+        for name in ["00000002", "00000004", "checkpoint.00000001", "junk", "0000000x", "5"] { try files.replace(file(name), with: []) }
+        #expect(throws: WALError.notSequential(directory: directory, missing: 3)) { try WALReader(directory: directory, files: files) }
+        try files.replace(file("00000003"), with: [])
+        #expect(try SegmentFormat.list(directory, files) == [2, 3, 4])
+        #expect(try SegmentFormat.list(file("none"), files) == [])
     }
 
     // MARK: Helpers
 
-    private func sample(_ directory: TestDirectory) throws -> (content: [UInt8], written: [[UInt8]]) {
+    private func sample() throws -> (content: [UInt8], written: [[UInt8]]) {
         var generator = Generator(seed: 4)
-        let writer = SegmentWriter(directory: directory.path, segmentBytes: 1 << 20, compression: .snappy, files: files)
+        let writer = SegmentWriter(directory: directory, segmentBytes: 1 << 20, compression: .snappy, files: files)
         try writer.open(0)
         var written: [[UInt8]] = []
         for round in 0..<60 {
@@ -171,19 +169,19 @@ import Testing
             try add(written[round], writer)
         }
         try writer.flush()
-        return (try files.read(directory.file("00000000")), written)
+        return (try files.read(file("00000000")), written)
     }
 
     /// Reads segment 0; what comes must be a prefix of `written`. After a repair the same comes, without damage.
-    private func checkPrefix(_ directory: TestDirectory, _ written: [[UInt8]]?) throws -> Int {
-        let reader = try WALReader(directory: directory.path, files: files)
+    private func checkPrefix(_ written: [[UInt8]]?) throws -> Int {
+        let reader = try WALReader(directory: directory, files: files)
         var found: [[UInt8]] = []
         do {
             while try reader.next() { found.append(unsafe [UInt8](reader.record)) }
         } catch WALError.corrupt(let corruption) {
             if let written { #expect(found == Array(written.prefix(found.count))) }
             try WALRepair.repair(corruption, files: files)
-            #expect(try records(directory.path) == found)
+            #expect(try records(directory) == found)
             return 1
         }
         if let written { #expect(found == Array(written.prefix(found.count))) }
