@@ -25,7 +25,8 @@ struct XORState: BitwiseCopyable {
     /// No sample takes more: 4 + 64 bits of time and 13 + 64 of value, or the first's 80 + 64; with the 8-byte window
     /// that is rewritten behind the last of them.
     static let maxSampleBytes = 28
-    /// The count of bits is 16 bits wide and a sample takes at most 145 bits.
+    static let maxSampleBits = 145
+    /// The count of bits is 16 bits wide.
     static let maxSamples = 440
 
     var sizeBytes: Int { (Int(bitCount) &+ 7) &>> 3 }

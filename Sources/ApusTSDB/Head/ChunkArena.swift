@@ -13,7 +13,9 @@ import ApusBytes
     // `@unchecked`: changed only under the head's lock; a link once stored does not change, and may be read without.
     struct Period {
         let index: Int64
-        var blocks: [UInt] = []
+        private(set) var blocks: [UInt] = []
+        /// Offsets behind the last link in all blocks but the newest, which ends at `cursor`.
+        private(set) var ends: [Int] = []
         /// Offset of the first free byte in the last block.
         var cursor = BlockPool.blockSizeBytes
         var chunks = 0
@@ -21,6 +23,15 @@ import ApusBytes
         var minTime = Int64.max
         /// Links with chunks that are larger than a block: histograms of thousands of buckets.
         var large: [UInt] = []
+
+        init(index: Int64) { self.index = index }
+
+        /// Adds an empty block.
+        mutating func append(_ block: UInt) {
+            if !blocks.isEmpty { ends.append(cursor) }
+            blocks.append(block)
+            cursor = 0
+        }
     }
 
     /// What dropped periods leave behind.
@@ -30,8 +41,8 @@ import ApusBytes
         var isEmpty: Bool { blocks.isEmpty && large.isEmpty }
     }
 
-    private(set) var periods: [Period] = []
-    private let pool: BlockPool
+    var periods: [Period] = []
+    let pool: BlockPool
 
     init(pool: BlockPool) { self.pool = pool }
 
@@ -88,8 +99,7 @@ import ApusBytes
         }
         if periods[index].cursor + total > BlockPool.blockSizeBytes - chunkReadSlackBytes {
             let block = unsafe pool.take()
-            periods[index].blocks.append(UInt(bitPattern: block))
-            periods[index].cursor = 0
+            periods[index].append(UInt(bitPattern: block))
         }
         let address = periods[index].blocks[periods[index].blocks.count - 1] + UInt(periods[index].cursor)
         periods[index].cursor += total
@@ -173,6 +183,9 @@ import ApusBytes
     var encoding: UInt8 { code & ~Self.mappedBit }
     var isMapped: Bool { code & Self.mappedBit != 0 }
     var address: UInt { UInt(bitPattern: unsafe record) }
+
+    /// Bytes of the link, with the chunk when it lies there.
+    var storedBytes: Int { Self.headerBytes + (isMapped ? 8 : sizeBytes) }
 
     /// The chunk's bytes; behind them `chunkReadSlackBytes` more may be read.
     var data: UnsafeRawBufferPointer {

@@ -12,11 +12,11 @@ struct CollectedSeries: BitwiseCopyable {
 /// a start reads the checkpoint first and then those segments, and would find samples of a series it does not know.
 struct CollectedRefs {
     /// One collection: its refs in growing order.
-    private struct Group {
+    struct Group {
         let segment: Int
         let refs: [UInt64]
     }
-    private var groups: [Group] = []
+    var groups: [Group] = []
 
     var count: Int { groups.reduce(0) { $0 + $1.refs.count } }
 

@@ -39,6 +39,13 @@ public final class Head: SampleStore, Queryable, Sendable {
         state = HeadState(options: options)
     }
 
+    /// With a state that was taken over.
+    init(_ state: HeadState, time: any TimeSource) {
+        options = state.options
+        self.time = time
+        self.state = state
+    }
+
     /// Runs `body` under the lock.
     func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         var result: R?

@@ -170,7 +170,10 @@ extension HeadState {
         var words = [UInt64](repeating: 0, count: series.nextSlot / 64 + 1 - firstWord)
         for list in lists {
             unsafe labels.index.withPostings(of: list) { list in
-                for unsafe slot in unsafe list { words[Int(slot &>> 6) &- firstWord] |= 1 &<< UInt64(slot & 63) }
+                for unsafe slot in unsafe list {
+                    let word = Int(slot &>> 6) &- firstWord
+                    if word >= 0 && word < words.count { words[word] |= 1 &<< UInt64(slot & 63) }
+                }
             }
         }
         for (position, word) in words.enumerated() {

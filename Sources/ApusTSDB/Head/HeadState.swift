@@ -83,11 +83,12 @@ import ApusStorage
         var collectionNs: UInt64 = 0
     }
 
-    init(options: HeadOptions) {
+    /// - Parameter seed: of a head whose tables are taken over.
+    init(options: HeadOptions, seed known: UInt64? = nil) {
         self.options = options
         outOfOrder = OutOfOrderStore(files: options.chunkFiles)
         // Targets choose the labels: with a known seed they could make all of them collide.
-        seed = UInt64.random(in: .min ... .max)
+        seed = known ?? UInt64.random(in: .min ... .max)
         slab = SizeClassSlab(pool: pool)
         labels = LabelStore(slab: slab, seed: seed)
         series = SeriesTable(pool: pool)
@@ -137,6 +138,12 @@ import ApusStorage
     /// The slot of the series whose pairs are in `labels.pairs`.
     private func findResolved() -> UInt32? {
         unsafe labels.pairs.withUnsafeBufferPointer { unsafe find($0, hash: labels.hash($0)) }
+    }
+
+    /// The ref of the series with these labels, nil when there is none.
+    func knownRef(of set: LabelSet) -> SeriesRef? {
+        guard resolve(set, interning: false) == .known else { return nil }
+        return findResolved().map { ref(of: $0) }
     }
 
     /// The ref of the series with these labels, made when it is new.

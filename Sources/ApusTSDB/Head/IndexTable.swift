@@ -1,3 +1,5 @@
+import ApusBytes
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -111,5 +113,49 @@
         }
         unsafe free(oldTags)
         unsafe free(oldEntries)
+    }
+
+    // MARK: Snapshot
+
+    borrowing func save(to writer: SnapshotWriter) throws(FileError) {
+        try writer.count(capacity)
+        try writer.count(count)
+        try writer.count(removedCount)
+        // SAFETY: both have `capacity` elements.
+        try unsafe writer.raw(UnsafeRawBufferPointer(start: tags, count: capacity))
+        try unsafe writer.raw(UnsafeRawBufferPointer(start: entries, count: capacity * 4))
+    }
+
+    /// - Parameter limit: every index is below it.
+    init(_ reader: inout SnapshotReader, limit: Int) throws(SnapshotError) {
+        let size = try reader.value(UInt64.self)
+        let known = try reader.value(UInt64.self)
+        let removed = try reader.value(UInt64.self)
+        guard size >= 64, size <= 1 << 40, size & (size - 1) == 0, known <= size, removed <= size, (known + removed) * 4 <= size * 3 else {
+            throw HeadState.damaged("tables")
+        }
+        let savedTags = try unsafe reader.raw(Int(size))
+        let savedEntries = try unsafe reader.raw(Int(size) * 4)
+        var used = 0
+        var empty = 0
+        for slot in 0..<Int(size) {
+            // SAFETY: both were read with `size` elements.
+            let tag = unsafe savedTags[slot]
+            if tag == Self.empty { empty += 1 }
+            if tag <= Self.removed { continue }
+            used += 1
+            if unsafe Int(savedEntries.loadUnaligned(fromByteOffset: slot &* 4, as: UInt32.self)) >= limit { throw HeadState.damaged("tables") }
+        }
+        // A search ends at an empty place.
+        guard used == Int(known), empty > 0 else { throw HeadState.damaged("tables") }
+        self.init(count: 0)
+        unsafe free(tags)
+        unsafe free(entries)
+        capacity = Int(size)
+        unsafe (tags, entries) = Self.allocate(capacity)
+        count = used
+        removedCount = Int(removed)
+        if let source = savedTags.baseAddress { unsafe UnsafeMutableRawPointer(tags).copyMemory(from: source, byteCount: capacity) }
+        if let source = savedEntries.baseAddress { unsafe UnsafeMutableRawPointer(entries).copyMemory(from: source, byteCount: capacity * 4) }
     }
 }

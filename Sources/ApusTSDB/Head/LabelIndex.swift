@@ -38,12 +38,12 @@ struct LabelPair: BitwiseCopyable {
     }
 
     let pairs = ReservedArray<LabelPair>(maximum: 1 << 28)
-    private(set) var names: [Name] = []
-    private var nameOfSymbol: [UInt32: Int] = [:]
-    private var table = IndexTable()
-    private let slab: SizeClassSlab
+    var names: [Name] = []
+    var nameOfSymbol: [UInt32: Int] = [:]
+    var table = IndexTable()
+    let slab: SizeClassSlab
     private let seed: UInt64
-    private(set) var postingsBytes = 0
+    var postingsBytes = 0
 
     init(slab: SizeClassSlab, seed: UInt64) {
         self.slab = slab
@@ -74,7 +74,7 @@ struct LabelPair: BitwiseCopyable {
 
     var pairCount: Int { pairs.count }
     /// Pairs that have a series.
-    private(set) var usedPairs = 0
+    var usedPairs = 0
     /// Bytes of the pairs, their table and the lists by name; not of the postings.
     var sizeBytes: Int { pairs.sizeBytes + table.sizeBytes + names.reduce(0) { $0 + $1.pairs.capacity * 4 + 32 } }
 
@@ -100,13 +100,18 @@ struct LabelPair: BitwiseCopyable {
             let known = pairs[Int(index)]
             return hash(known.name, known.value)
         }
+        list(pair, name: name)
+        return pair
+    }
+
+    /// Adds a pair to those of its name.
+    func list(_ pair: UInt32, name: UInt32) {
         if let entry = nameOfSymbol[name] {
             names[entry].pairs.append(pair)
         } else {
             nameOfSymbol[name] = names.count
             names.append(Name(symbol: name, pairs: [pair]))
         }
-        return pair
     }
 
     /// The pairs of a name, those without series included.

@@ -17,9 +17,9 @@ import ApusBytes
 /// read it without.
 @safe final class SymbolTable: @unchecked Sendable {
     // `@unchecked`: see above.
-    private let bytes = ReservedArray<UInt8>(maximum: (1 << 32) - 1)
-    private let offsets = ReservedArray<UInt32>(maximum: 1 << 28)
-    private var table = IndexTable()
+    let bytes = ReservedArray<UInt8>(maximum: (1 << 32) - 1)
+    let offsets = ReservedArray<UInt32>(maximum: 1 << 28)
+    var table = IndexTable()
     private let seed: UInt64
 
     init(seed: UInt64) { self.seed = seed }

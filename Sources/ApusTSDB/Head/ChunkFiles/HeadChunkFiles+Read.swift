@@ -84,7 +84,7 @@ extension HeadChunkFiles {
         var address = UInt(bitPattern: bytes.baseAddress)
         if record.data.upperBound + SealedChunkStoreLimits.readSlackBytes > file.sizeBytes {
             // A file that upstream wrote may end with its last chunk.
-            let padded = unsafe PaddedChunk(copying: bytes)
+            let padded = unsafe PaddedChunk(copying: bytes, at: chunkRef)
             file.padded.append(padded)
             address = padded.address
         }

@@ -280,7 +280,10 @@ public final class HeadChunkFiles: SealedChunkStore {
 @safe final class PaddedChunk: @unchecked Sendable {
     // `@unchecked`: written in `init` only.
     private let buffer: UnsafeMutableRawBufferPointer
-    init(copying bytes: UnsafeRawBufferPointer) {
+    /// Of the chunk in its file, when it is in one.
+    let place: HeadChunkRef
+    init(copying bytes: UnsafeRawBufferPointer, at place: HeadChunkRef = HeadChunkRef(rawValue: 0)) {
+        self.place = place
         unsafe buffer = .allocate(byteCount: bytes.count + SealedChunkStoreLimits.readSlackBytes, alignment: 8)
         unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
         unsafe buffer.copyMemory(from: bytes)

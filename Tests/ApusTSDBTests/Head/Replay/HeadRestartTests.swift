@@ -21,6 +21,37 @@ private final class Disk {
         (head, log, chunkFiles, report) = try Self.start(directory, files, options, .min)
     }
 
+    /// Ends in order, and starts again without a replay.
+    func stopAndStart() throws {
+        #expect(log.close())
+        let path = directory.file(HeadSnapshot.fileName)
+        let isWritten = try HeadSnapshot.write(head, to: path, files: files) { () throws(FileError) in try identity() }
+        #expect(isWritten)
+        try chunkFiles.close()
+        let now = try identity()
+        chunkFiles = try Self.openChunkFiles(directory, files)
+        var options = options
+        options.chunkFiles = chunkFiles
+        head = try HeadSnapshot.load(path, options: options, identity: now, files: files)
+        #expect(try !files.exists(path))
+        log = try Self.openLog(directory, files)
+        head.use(log: log)
+        report = HeadReplay.Report()
+    }
+
+    func identity() throws(FileError) -> HeadSnapshot.Identity {
+        try HeadSnapshot.Identity(
+            directories: [directory.file("wal"), directory.file("chunks_head")], minValidTimeMs: minValidTimeMs, files: files)
+    }
+
+    private static func openChunkFiles(_ directory: TestDirectory, _ files: any FileSystem) throws -> HeadChunkFiles {
+        try HeadChunkFiles.open(directory.file("chunks_head"), files: files, limits: .init(fileBytes: 8192, growthBytes: 4096))
+    }
+
+    private static func openLog(_ directory: TestDirectory, _ files: any FileSystem) throws -> WriteAheadLog {
+        try WriteAheadLog.open(directory.file("wal"), options: WALOptions(segmentBytes: 32768), files: files, time: SystemTime())
+    }
+
     /// Ends without a word to anyone, and starts again.
     func restart() throws { (head, log, chunkFiles, report) = try Self.start(directory, files, options, minValidTimeMs) }
 
@@ -28,15 +59,14 @@ private final class Disk {
         _ directory: TestDirectory, _ files: any FileSystem, _ options: HeadOptions, _ minValidTimeMs: Int64
     ) throws -> (Head, WriteAheadLog, HeadChunkFiles, HeadReplay.Report) {
         let wal = directory.file("wal")
-        let chunkFiles = try HeadChunkFiles.open(
-            directory.file("chunks_head"), files: files, limits: .init(fileBytes: 8192, growthBytes: 4096))
+        let chunkFiles = try openChunkFiles(directory, files)
         var options = options
         options.chunkFiles = chunkFiles
         let head = Head(options: options)
         let replay = HeadReplay(head, minValidTimeMs: minValidTimeMs)
         let corruption = chunkFiles.iterate { replay.load($0) }
         #expect(corruption == nil)
-        let log = try WriteAheadLog.open(wal, options: WALOptions(segmentBytes: 32768), files: files, time: SystemTime())
+        let log = try openLog(directory, files)
         let checkpoint = try Checkpoint.latest(in: wal, files: files)
         let reader = try WALReader(
             directory: wal, checkpoint: checkpoint?.path, first: (checkpoint?.segment ?? -1) + 1, files: files)
@@ -87,7 +117,7 @@ private final class Disk {
             let place = "seed \(seed) step \(step)"
             switch random.below(14) {
             case 0:
-                try disk.restart()
+                if random.below(2) == 0 { try disk.restart() } else { try disk.stopAndStart() }
                 disk.head.checkInvariants()
                 #expect(disk.report.unknownRefs == 0, "\(place): \(disk.report)")
                 for (labels, ref) in refs where model[labels]?.isEmpty == false {
