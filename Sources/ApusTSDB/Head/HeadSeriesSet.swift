@@ -28,18 +28,28 @@ final class HeadSeriesSet: SeriesSet {
         if minTimeMs > maxTimeMs { return }
         let view = selection.views[index]
         let deleted = selection.tombstones[view.slot]
-        let first = columns.count
+        // Where the samples of each chunk begin; noted for the merge only.
+        var chunkStarts = [columns.count]
         let minTime = max(minTimeMs, head.state.start(of: oldestPeriod))
         if minTime <= maxTimeMs {
-            for range in deleted?.gaps(in: minTime...maxTimeMs) ?? [minTime...maxTimeMs] { try decode(view, range, into: &columns) }
+            for range in deleted?.gaps(in: minTime...maxTimeMs) ?? [minTime...maxTimeMs] {
+                try decode(view, range, &chunkStarts, into: &columns)
+            }
         }
         if hasOutOfOrder {
-            try head.mergeOutOfOrder(view.slot, minTimeMs...maxTimeMs, deleted: deleted, from: first, into: &columns)
+            try head.mergeOutOfOrder(view.slot, minTimeMs...maxTimeMs, deleted: deleted, chunkStarts: chunkStarts, into: &columns)
         }
     }
 
     /// Appends what came in order, deleted or not.
     func decode(_ view: SeriesView, _ range: ClosedRange<Int64>, into columns: inout SampleColumns) throws(StorageError) {
+        var chunkStarts: [Int] = []
+        try decode(view, range, &chunkStarts, into: &columns)
+    }
+
+    private func decode(
+        _ view: SeriesView, _ range: ClosedRange<Int64>, _ chunkStarts: inout [Int], into columns: inout SampleColumns
+    ) throws(StorageError) {
         let state = head.state
         let (minTime, maxTime) = (range.lowerBound, range.upperBound)
         var chunks: [UInt] = []
@@ -51,9 +61,11 @@ final class HeadSeriesSet: SeriesSet {
         }
         for address in chunks.reversed() {
             guard let chunk = SealedChunk(address: address) else { continue }
+            if hasOutOfOrder { chunkStarts.append(columns.count) }
             try state.decode(chunk, limit: .max, minTime: minTime, maxTime: maxTime, into: &columns)
         }
         if view.openCount == 0 { return }
+        if hasOutOfOrder { chunkStarts.append(columns.count) }
         if try !decodeOpen(view, range, HeadState.scratchBytes, into: &columns) {
             _ = try decodeOpen(view, range, HeadState.largeScratchBytes, into: &columns)
         }

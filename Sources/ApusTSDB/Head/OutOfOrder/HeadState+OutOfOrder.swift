@@ -10,7 +10,7 @@ extension HeadState {
     func acceptOutOfOrder(_ batch: borrowing SampleBatch, newest: Int64, _ outcome: inout AppendOutcome) throws(AppendError) {
         let (difference, overflow) = newest.subtractingReportingOverflow(outOfOrder.windowMs)
         let bound = overflow ? Int64.min : difference
-        var journal: OutOfOrderJournal? = outOfOrder.log == nil ? nil : OutOfOrderJournal()
+        var accepted: [LateSample] = []
         var rejections: [AppendOutcome.Rejection] = []
         for rejection in outcome.rejections {
             guard rejection.reason == .outOfOrder || rejection.reason == .outOfBounds, let late = late(batch, rejection) else {
@@ -20,49 +20,56 @@ extension HeadState {
             if late.timeMs < newest { outOfOrder.countDelay(newest.subtractingReportingOverflow(late.timeMs).partialValue) }
             if outOfOrder.windowMs == 0 || batch.refusesOutOfOrder {
                 rejections.append(rejection)
-                continue
-            }
-            // Out of bounds is found before the series is looked at.
-            guard let entry = unsafe series.pointer(slot(of: late.ref)), unsafe entry.pointee.isLive else {
+            } else if !isLive(late.ref) {
+                // Out of bounds is found before the series is looked at.
                 rejections.append(.init(index: rejection.index, part: rejection.part, reason: .unknownSeries))
-                continue
-            }
-            if late.timeMs < bound {
+            } else if late.timeMs < bound {
                 rejections.append(.init(index: rejection.index, part: rejection.part, reason: .tooOld))
                 outOfOrder.statistics.tooOld &+= 1
-                continue
+            } else {
+                accepted.append(late)
             }
-            guard outOfOrder.insert(late.ref, late.timeMs, value: late.value, histogram: late.histogram, journal: &journal) else {
+        }
+        outcome.rejections = rejections
+        if !accepted.isEmpty { outcome.appended += try store(accepted) }
+    }
+
+    /// Logs and inserts late samples; returns how many were not there already.
+    private func store(_ accepted: [LateSample]) throws(AppendError) -> Int {
+        if let log {
+            // Here too, as upstream does: who follows this log sends on what it names. A replay passes over them.
+            var batch = SampleBatch()
+            for late in accepted { batch.append(late) }
+            _ = try log.append(samples: batch)
+        }
+        var journal: OutOfOrderJournal? = outOfOrder.log == nil ? nil : OutOfOrderJournal()
+        var inserted = 0
+        for late in accepted {
+            guard outOfOrder.insert(late, journal: &journal) else {
                 outOfOrder.statistics.repeated &+= 1
                 continue
             }
-            outcome.appended += 1
+            inserted += 1
             if late.histogram == nil {
                 outOfOrder.statistics.samplesAppended &+= 1
             } else {
                 outOfOrder.statistics.histogramsAppended &+= 1
             }
         }
-        outcome.rejections = rejections
         if let log = outOfOrder.log { try journal?.write(to: log) }
+        return inserted
     }
 
-    private struct LateSample {
-        let ref: SeriesRef
-        let timeMs: Int64
-        let value: UInt64
-        var histogram: NativeHistogram?
-    }
+    private func isLive(_ ref: SeriesRef) -> Bool { unsafe series.pointer(slot(of: ref))?.pointee.isLive ?? false }
 
     private func late(_ batch: borrowing SampleBatch, _ rejection: AppendOutcome.Rejection) -> LateSample? {
         switch rejection.part {
         case .float where batch.refs.indices.contains(rejection.index):
             return LateSample(
-                ref: batch.refs[rejection.index], timeMs: batch.timestampsMs[rejection.index], value: batch.values[rejection.index].bitPattern)
+                ref: batch.refs[rejection.index], timeMs: batch.timestampsMs[rejection.index], value: batch.values[rejection.index])
         case .histogram where batch.histograms.indices.contains(rejection.index):
             let sample = batch.histograms[rejection.index]
-            return LateSample(
-                ref: sample.ref, timeMs: sample.timestampMs, value: sample.histogram.sum.bitPattern, histogram: sample.histogram)
+            return LateSample(ref: sample.ref, timeMs: sample.timestampMs, histogram: sample.histogram)
         default: return nil
         }
     }

@@ -1,6 +1,39 @@
 import ApusModel
 import ApusStorage
 
+/// A sample that did not come in order.
+struct LateSample {
+    let ref: SeriesRef
+    let timeMs: Int64
+    /// Bit pattern of the value; of a histogram, of its sum.
+    let value: UInt64
+    let histogram: NativeHistogram?
+
+    init(ref: SeriesRef, timeMs: Int64, value: Double) {
+        self.ref = ref
+        self.timeMs = timeMs
+        self.value = value.bitPattern
+        histogram = nil
+    }
+
+    init(ref: SeriesRef, timeMs: Int64, histogram: NativeHistogram) {
+        self.ref = ref
+        self.timeMs = timeMs
+        value = histogram.sum.bitPattern
+        self.histogram = histogram
+    }
+}
+
+extension SampleBatch {
+    mutating func append(_ late: LateSample) {
+        if let histogram = late.histogram {
+            append(late.ref, timestampMs: late.timeMs, histogram: histogram)
+        } else {
+            append(late.ref, timestampMs: late.timeMs, value: Double(bitPattern: late.value))
+        }
+    }
+}
+
 /// The newest out-of-order samples of a series, in order of time and each time once: what becomes a chunk when it is full.
 ///
 /// Plain, since samples are inserted anywhere; a delta coding would be written anew for each.
@@ -18,14 +51,15 @@ struct OutOfOrderChunk: Sendable {
     var isEmpty: Bool { times.isEmpty }
 
     /// False, and nothing is changed, when there is a sample of this time already: the first to come stays.
-    mutating func insert(_ timeMs: Int64, value: UInt64, histogram: NativeHistogram?) -> Bool {
+    mutating func insert(_ late: LateSample) -> Bool {
+        let (timeMs, histogram) = (late.timeMs, late.histogram)
         // Late samples are often in order among themselves.
         var index = times.count
         while index > 0 && times[index - 1] > timeMs { index -= 1 }
         if index > 0 && times[index - 1] == timeMs { return false }
         if histogram != nil && histograms.isEmpty { histograms = Array(repeating: nil, count: times.count) }
         times.insert(timeMs, at: index)
-        values.insert(value, at: index)
+        values.insert(late.value, at: index)
         if !histograms.isEmpty || histogram != nil { histograms.insert(histogram, at: index) }
         return true
     }
@@ -80,7 +114,7 @@ struct OutOfOrderSealedChunk: Sendable {
     let chunkRef: HeadChunkRef?
     /// Keeps the bytes of a chunk in memory.
     let memory: PaddedChunk?
-    /// Grows with each chunk of the head: where two have a sample of one time, that of the larger number is right.
+    /// Grows with each chunk of the head.
     let number: UInt64
 
     func overlaps(_ minTimeMs: Int64, _ maxTimeMs: Int64) -> Bool { self.minTimeMs <= maxTimeMs && self.maxTimeMs >= minTimeMs }

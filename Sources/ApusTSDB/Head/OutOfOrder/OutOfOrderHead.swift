@@ -64,9 +64,7 @@ private final class OutOfOrderChunkSeries: ChunkSeriesSet {
             if !one.chunks.contains(where: { $0.overlaps(minTimeMs, maxTimeMs) }) { continue }
             let snapshot = OutOfOrderSnapshot(sealed: one.chunks, open: OutOfOrderChunk())
             var columns = SampleColumns(histograms: true)
-            for part in one.deleted?.gaps(in: minTimeMs...maxTimeMs) ?? [minTimeMs...maxTimeMs] {
-                try snapshot.decode(part.lowerBound, part.upperBound, into: &columns)
-            }
+            try snapshot.merge(minTimeMs, maxTimeMs, deleted: one.deleted, into: &columns, chunkStarts: [0])
             chunks = encodeChunks(columns)
         }
         return true

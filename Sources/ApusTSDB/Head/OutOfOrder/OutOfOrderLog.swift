@@ -1,4 +1,3 @@
-import ApusModel
 public import ApusStorage
 
 /// The log of out-of-order samples, `wbl`: apart from the others, since it is dropped when their blocks are written.
@@ -32,13 +31,9 @@ struct OutOfOrderJournal {
     /// Series that have one in `samples`.
     private var refs: Set<SeriesRef> = []
 
-    mutating func add(_ ref: SeriesRef, _ timeMs: Int64, value: UInt64, histogram: NativeHistogram?) {
-        refs.insert(ref)
-        if let histogram {
-            samples.append(ref, timestampMs: timeMs, histogram: histogram)
-        } else {
-            samples.append(ref, timestampMs: timeMs, value: Double(bitPattern: value))
-        }
+    mutating func add(_ late: LateSample) {
+        refs.insert(late.ref)
+        samples.append(late)
     }
 
     mutating func mark(_ ref: SeriesRef, _ chunks: [HeadChunkRef]) {

@@ -72,8 +72,8 @@ extension HeadState {
                 continue
             }
             report.samples += 1
-            _ = outOfOrder.insert(
-                ref, record.samples.timestampsMs[index], value: record.samples.values[index].bitPattern, histogram: nil, journal: &journal)
+            let late = LateSample(ref: ref, timeMs: record.samples.timestampsMs[index], value: record.samples.values[index])
+            _ = outOfOrder.insert(late, journal: &journal)
         }
         for sample in record.samples.histograms {
             guard let ref = current[sample.ref] else {
@@ -81,8 +81,8 @@ extension HeadState {
                 continue
             }
             report.samples += 1
-            _ = outOfOrder.insert(
-                ref, sample.timestampMs, value: sample.histogram.sum.bitPattern, histogram: sample.histogram, journal: &journal)
+            let late = LateSample(ref: ref, timeMs: sample.timestampMs, histogram: sample.histogram)
+            _ = outOfOrder.insert(late, journal: &journal)
         }
         replayOutOfOrder(record.mmapMarkers, current, &report)
     }
@@ -92,8 +92,13 @@ extension HeadState {
         while index < markers.count {
             // One chunk's samples may have become several, of a kind each; then their markers lie side by side.
             let ref = markers[index].ref
+            if markers[index].chunkRef == 0 {
+                // Upstream's, for the first chunk of a series: there was none to finish.
+                index += 1
+                continue
+            }
             var chunks: [HeadChunkRef] = []
-            while index < markers.count && markers[index].ref == ref {
+            while index < markers.count && markers[index].ref == ref && markers[index].chunkRef != 0 {
                 chunks.append(HeadChunkRef(rawValue: markers[index].chunkRef))
                 index += 1
             }

@@ -86,9 +86,8 @@ final class OutOfOrderStore: @unchecked Sendable {
 
     /// - Parameter journal: told of the sample, and of chunks that are finished for it; nil in a replay.
     /// - Returns: false when the open chunk has a sample of this time.
-    func insert(
-        _ ref: SeriesRef, _ timeMs: Int64, value: UInt64, histogram: NativeHistogram?, journal: inout OutOfOrderJournal?
-    ) -> Bool {
+    func insert(_ late: LateSample, journal: inout OutOfOrderJournal?) -> Bool {
+        let ref = late.ref
         let one = series[ref] ?? OutOfOrderSeries()
         if one.open.count >= OutOfOrderChunk.maxSamples {
             let chunks = seal(ref, one)
@@ -96,11 +95,11 @@ final class OutOfOrderStore: @unchecked Sendable {
             // must be read from it.
             if chunks.allSatisfy({ $0.chunkRef != nil }) { journal?.mark(ref, chunks.compactMap(\.chunkRef)) }
         }
-        if !one.open.insert(timeMs, value: value, histogram: histogram) { return false }
+        if !one.open.insert(late) { return false }
         if one.open.count == 1 && one.sealed.isEmpty { series[ref] = one }
-        minTimeMs = min(minTimeMs, timeMs)
-        maxTimeMs = max(maxTimeMs, timeMs)
-        journal?.add(ref, timeMs, value: value, histogram: histogram)
+        minTimeMs = min(minTimeMs, late.timeMs)
+        maxTimeMs = max(maxTimeMs, late.timeMs)
+        journal?.add(late)
         return true
     }
 
