@@ -7,7 +7,7 @@ extension HeadState {
         if exemplars.capacity == 0 { return }
         var accepted = SampleBatch()
         for (index, one) in batch.enumerated() {
-            let isKnown = unsafe series.pointer(slot(of: one.ref))?.pointee.isLive ?? false
+            let isKnown = isLive(one.ref)
             if let reason = isKnown ? exemplars.check(one.ref, one.exemplar) : .unknownSeries {
                 outcome.rejections.append(.init(index: index, part: .exemplar, reason: reason))
             } else {

@@ -60,8 +60,6 @@ extension HeadState {
         return inserted
     }
 
-    private func isLive(_ ref: SeriesRef) -> Bool { unsafe series.pointer(slot(of: ref))?.pointee.isLive ?? false }
-
     private func late(_ batch: borrowing SampleBatch, _ rejection: AppendOutcome.Rejection) -> LateSample? {
         switch rejection.part {
         case .float where batch.refs.indices.contains(rejection.index):
