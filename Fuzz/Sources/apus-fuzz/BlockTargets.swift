@@ -19,7 +19,9 @@ extension Fuzz {
         for name in names.prefix(4) {
             let values = (try? index.labelValues(name, limit: 8)) ?? []
             for value in values { _ = try? index.postings(name, value) }
-            guard let some = try? Matcher(name, .regex, "a.*|.*b"), let none = try? Matcher(name, .notRegex, "[a-m].*") else { continue }
+            guard let some = try? Matcher(name, .regex, "a.*|.*b"), let none = try? Matcher(name, .notRegex, "[a-m].*") else {
+                continue
+            }
             _ = try? index.select([some])
             _ = try? index.select([Matcher("job", equals: "a"), none])
         }
@@ -29,7 +31,9 @@ extension Fuzz {
 
     /// Chunks at any offset of a chunk file of any bytes are samples or errors.
     static func chunkFile(_ input: [UInt8]) {
-        guard let reader = try? ChunkFileReader(directory: "chunks", files: OneFile(bytes: [0x85, 0xBD, 0x40, 0xDD, 1, 0, 0, 0] + input))
+        guard
+            let reader = try? ChunkFileReader(
+                directory: "chunks", files: OneFile(bytes: [0x85, 0xBD, 0x40, 0xDD, 1, 0, 0, 0] + input))
         else { fatalError("a chunk file with a right header is not opened") }
         var columns = SampleColumns(histograms: true)
         for offset in 0..<min(input.count + 12, 256) {

@@ -70,7 +70,8 @@ final class BlockChunkSeries: ChunkSeriesSet {
 
     private func append(_ meta: ChunkMeta, _ deleted: [DeletedInterval]) throws(BlockError) {
         if deleted.covers(meta.minTimeMs, meta.maxTimeMs) { return }
-        let isWhole = meta.minTimeMs >= minTimeMs && meta.maxTimeMs <= maxTimeMs && !deleted.overlaps(meta.minTimeMs, meta.maxTimeMs)
+        let isWhole =
+            meta.minTimeMs >= minTimeMs && meta.maxTimeMs <= maxTimeMs && !deleted.overlaps(meta.minTimeMs, meta.maxTimeMs)
         if isWhole {
             let chunk = try parts.chunks.chunk(meta, of: block.ulid)
             guard let encoding = ChunkEncoding(rawValue: chunk.encoding) else {

@@ -74,7 +74,9 @@ extension BlockMeta {
     public static func read(directory: String, files: some FileSystem) throws(BlockError) -> BlockMeta {
         let path = joinPath(directory, fileName)
         let bytes: [UInt8]
-        do throws(FileError) { bytes = try files.read(path, limit: 256 << 20) } catch { throw BlockError(.meta, error.description) }
+        do throws(FileError) { bytes = try files.read(path, limit: 256 << 20) } catch {
+            throw BlockError(.meta, error.description)
+        }
         do throws(JSONError) {
             return try BlockMeta(json: bytes)
         } catch {
@@ -102,11 +104,15 @@ extension BlockMeta {
         self.compaction.level = try compaction.integer("level")
         self.compaction.isDeletable = try compaction.flag("deletable")
         self.compaction.hasFailed = try compaction.flag("failed")
-        for source in try compaction.list("sources") { self.compaction.sources.append(try Fields.ulid(source, "compaction.sources")) }
+        for source in try compaction.list("sources") {
+            self.compaction.sources.append(try Fields.ulid(source, "compaction.sources"))
+        }
         for parent in try compaction.list("parents") {
             let fields = Fields(parent, "compaction.parents.")
             self.compaction.parents.append(
-                Parent(ulid: try fields.ulid("ulid"), minTimeMs: try fields.integer("minTime"), maxTimeMs: try fields.integer("maxTime")))
+                Parent(
+                    ulid: try fields.ulid("ulid"), minTimeMs: try fields.integer("minTime"),
+                    maxTimeMs: try fields.integer("maxTime")))
         }
         for hint in try compaction.list("hints") {
             guard case .string(let text) = hint else { throw Fields.mismatch("compaction.hints", "string") }
@@ -201,7 +207,8 @@ private struct Fields {
         guard case .string(let text) = value else { throw mismatch(path, "ulid") }
         guard let ulid = ULID(text.bytes) else {
             throw JSONError(
-                description: text.count == 26 ? "ulid: bad data when unmarshaling" : "ulid: bad data size when unmarshaling", offset: 0)
+                description: text.count == 26 ? "ulid: bad data when unmarshaling" : "ulid: bad data size when unmarshaling",
+                offset: 0)
         }
         return ulid
     }

@@ -43,7 +43,8 @@ final class BlockQuerier: Querier {
         let series = try reading { () throws(BlockError) in
             try BlockSeries.list(index, try index.select(matchers), tombstones, minTime, maxTime)
         }
-        return BlockSeriesSet(querier: self, ulid: block.ulid, index: index, chunks: chunks, tombstones: tombstones, series: series)
+        return BlockSeriesSet(
+            querier: self, ulid: block.ulid, index: index, chunks: chunks, tombstones: tombstones, series: series)
     }
 
     // Like Prometheus, both look at all series of the block, whatever the querier's time.
@@ -108,7 +109,8 @@ struct BlockSeries: BitwiseCopyable {
     }
 
     var entry: SeriesEntry {
-        SeriesEntry(labels: labels, labelCount: Int(labelCount), chunks: labels &+ Int(chunksOffset), end: labels &+ Int(endOffset))
+        SeriesEntry(
+            labels: labels, labelCount: Int(labelCount), chunks: labels &+ Int(chunksOffset), end: labels &+ Int(endOffset))
     }
 
     /// Those of `refs` that have a chunk in `[minTime, maxTime]` that is not wholly deleted.
@@ -146,7 +148,8 @@ final class BlockSeriesSet: SeriesSet {
     private let series: [BlockSeries]
 
     init(
-        querier: BlockQuerier, ulid: ULID, index: IndexReader, chunks: ChunkFileReader, tombstones: Tombstones, series: [BlockSeries]
+        querier: BlockQuerier, ulid: ULID, index: IndexReader, chunks: ChunkFileReader, tombstones: Tombstones,
+        series: [BlockSeries]
     ) {
         self.querier = querier
         self.ulid = ulid

@@ -17,7 +17,8 @@ public struct BlockProgress: Sendable, Equatable {
 /// - Returns: what was written, nil when there were no samples (then nothing is left on the disk).
 public func writeBlock(
     _ source: any ChunkSeriesSet, into parent: String, ulid: ULID, minTimeMs: Int64, maxTimeMs: Int64,
-    compaction: BlockMeta.Compaction = BlockMeta.Compaction(), files: any FileSystem, maxChunkFileBytes: Int = 512 << 20,
+    compaction: BlockMeta.Compaction = BlockMeta.Compaction(), files: any FileSystem,
+    maxChunkFileBytes: Int = ChunkFileWriter.defaultMaxBytes,
     onProgress: (BlockProgress) -> Bool = { _ in true }
 ) throws(BlockError) -> BlockMeta? {
     let target = joinPath(parent, ulid.description)
@@ -65,7 +66,9 @@ struct BlockWriter {
     }
 
     /// True when there was no sample: then the directory is of no use.
-    func write(_ source: any ChunkSeriesSet, _ meta: inout BlockMeta, _ onProgress: (BlockProgress) -> Bool) throws(BlockError) -> Bool {
+    func write(_ source: any ChunkSeriesSet, _ meta: inout BlockMeta, _ onProgress: (BlockProgress) -> Bool) throws(BlockError)
+        -> Bool
+    {
         var metas: [ChunkMeta] = []
         while try next(source) {
             metas.removeAll(keepingCapacity: true)

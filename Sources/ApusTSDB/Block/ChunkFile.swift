@@ -12,8 +12,6 @@ enum ChunkFile {
     static let magic: UInt32 = 0x85BD_40DD
     static let version: UInt8 = 1
     static let headerBytes = 8
-    /// A file is not begun to be longer.
-    static let defaultMaxBytes = 512 << 20
     /// A size is not longer.
     static let maxSizeBytes = 5
 

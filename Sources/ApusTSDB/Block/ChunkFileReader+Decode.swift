@@ -21,7 +21,8 @@ extension ChunkFileReader {
             try ApusTSDB.decode(chunk, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, into: &columns)
         } catch {
             throw .corrupt(
-                path(of: meta.ref), meta.ref.offset, "cannot iterate chunk \(meta.ref.rawValue) of block \(ulid): \(error.description)")
+                path(of: meta.ref), meta.ref.offset,
+                "cannot iterate chunk \(meta.ref.rawValue) of block \(ulid): \(error.description)")
         }
     }
 

@@ -45,7 +45,8 @@ public final class ChunkFileReader: Sendable {
         if start > file.count &- ChunkFile.maxSizeBytes {
             throw .corrupt(
                 file.path, start,
-                "segment doesn't include enough bytes to read the chunk size data field - required:\(start + ChunkFile.maxSizeBytes), available:\(file.count)")
+                "segment doesn't include enough bytes to read the chunk size data field - required:\(start + ChunkFile.maxSizeBytes), available:\(file.count)"
+            )
         }
         var reader = try file.reader(start, file.count)
         guard let size = try? reader.uvarint(), reader.offset <= ChunkFile.maxSizeBytes else {
@@ -56,7 +57,8 @@ public final class ChunkFileReader: Sendable {
         guard size <= UInt64(max(0, file.count &- content &- 5)) else {
             throw .corrupt(
                 file.path, start,
-                "segment doesn't include enough bytes to read the chunk - required:\(UInt64(content) &+ size &+ 5), available:\(file.count)")
+                "segment doesn't include enough bytes to read the chunk - required:\(UInt64(content) &+ size &+ 5), available:\(file.count)"
+            )
         }
         let dataSize = Int(size)
         let end = content &+ 1 &+ dataSize

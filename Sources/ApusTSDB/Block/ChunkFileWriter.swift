@@ -2,6 +2,9 @@ public import ApusBytes
 
 /// Writes the chunk files of a block. For one thread.
 public final class ChunkFileWriter {
+    /// At which a file ends, as Prometheus has it.
+    public static let defaultMaxBytes = 512 << 20
+
     private let directory: String
     private let files: any FileSystem
     private let maxBytes: Int
@@ -13,7 +16,7 @@ public final class ChunkFileWriter {
 
     /// Makes the directory.
     /// - Parameter maxBytes: at which a file ends, at most 4 GiB; one with a single chunk may be longer.
-    public init(directory: String, files: any FileSystem, maxBytes: Int = 512 << 20) throws(BlockError) {
+    public init(directory: String, files: any FileSystem, maxBytes: Int = ChunkFileWriter.defaultMaxBytes) throws(BlockError) {
         self.directory = directory
         self.files = files
         self.maxBytes = min(max(maxBytes, 1 << 10), Int(UInt32.max))

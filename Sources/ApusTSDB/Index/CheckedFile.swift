@@ -61,7 +61,8 @@ import ApusBytes
     /// Bytes of a range that a reader of this file gave. Valid as long as the file.
     func bytes(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
         let range = range.clamped(to: 0..<count)
-        return unsafe UnsafeBufferPointer(start: (base + range.lowerBound).assumingMemoryBound(to: UInt8.self), count: range.count)
+        return unsafe UnsafeBufferPointer(
+            start: (base + range.lowerBound).assumingMemoryBound(to: UInt8.self), count: range.count)
     }
 
     func byteString(_ range: Range<Int>) -> ByteString { unsafe ByteString(Array(bytes(range))) }

@@ -39,7 +39,9 @@ struct IndexTOC: Equatable {
         var tail = try file.reader(content.upperBound, file.count)
         let sum = try file.decoding(content.upperBound) { () throws(ByteReaderError) in try tail.u32() }
         // Prometheus says it twice.
-        if unsafe file.bytes(content).span.crc32c != sum { throw .corrupt(file.path, start, "read TOC: read TOC: invalid checksum") }
+        if unsafe file.bytes(content).span.crc32c != sum {
+            throw .corrupt(file.path, start, "read TOC: read TOC: invalid checksum")
+        }
         var reader = try file.reader(start, file.count)
         (symbols, series, labelIndices, labelIndicesTable, postings, postingsTable) = try file.decoding(start) {
             () throws(ByteReaderError) in

@@ -72,7 +72,9 @@ extension IndexReader {
                 guard let symbol = try? reader.uvarint(), let field = unsafe symbols.field(symbol) else { return nil }
                 guard field.count <= scratch.count &- used else { return longLabelSet(of: entry) }
                 // SAFETY: the field fits behind what is used.
-                if let source = field.baseAddress { unsafe copyShort(source, field.count, to: base + used, room: scratch.count &- used) }
+                if let source = field.baseAddress {
+                    unsafe copyShort(source, field.count, to: base + used, room: scratch.count &- used)
+                }
                 used &+= field.count
             }
             return LabelSet(alreadyEncoded: unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: used)))

@@ -14,7 +14,6 @@ public final class IndexReader: Sendable {
     /// 1, 2 or 3 (which is read as 2).
     public let version: UInt8
     let file: CheckedFile
-    let toc: IndexTOC
     let symbols: IndexSymbols
     let table: PostingsTable
     private let checked = CheckedLists()
@@ -28,7 +27,7 @@ public final class IndexReader: Sendable {
         if magic != IndexFormat.magic { throw .corrupt(path, 0, "invalid magic number \(String(magic, radix: 16))") }
         guard (1...3).contains(version) else { throw .corrupt(path, 4, "unknown index file version \(version)") }
         self.version = version
-        toc = try IndexTOC(file)
+        let toc = try IndexTOC(file)
         do throws(BlockError) { symbols = try IndexSymbols(file, at: toc.symbols, version: version) } catch {
             throw error.during("read symbols")
         }
@@ -59,9 +58,6 @@ public final class IndexReader: Sendable {
         return values
     }
 
-    /// How many values a label has.
-    func valueCount(_ name: ByteString) -> Int { table.find(name: name.bytes.span)?.valueCount ?? 0 }
-
     /// The series with `name = value`, in order of labels. An empty list when there are none.
     public func postings(_ name: ByteString, _ value: ByteString) throws(BlockError) -> [UInt32] {
         try list(name, value)?.refs ?? []
@@ -86,7 +82,8 @@ public final class IndexReader: Sendable {
         guard reader.remaining == count &* 4 else {
             throw .corrupt(
                 path, content.lowerBound,
-                "decode postings: unexpected postings length, should be \(count &* 4) bytes for \(count) postings, got \(reader.remaining) bytes")
+                "decode postings: unexpected postings length, should be \(count &* 4) bytes for \(count) postings, got \(reader.remaining) bytes"
+            )
         }
         // SAFETY: the section was found to hold as many; the list lives within calls on this reader.
         return unsafe PostingsList(file.base + (content.lowerBound &+ 4), count: count)

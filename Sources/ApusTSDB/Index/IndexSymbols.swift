@@ -59,7 +59,8 @@ import Synchronization
 
     /// The bytes of a symbol. Valid as long as the file.
     func content(_ symbol: UInt64) -> UnsafeBufferPointer<UInt8>? {
-        guard let field = unsafe field(symbol), var reader = Optional(unsafe ByteReader(field)), let content = try? reader.uvarintRange()
+        guard let field = unsafe field(symbol), var reader = Optional(unsafe ByteReader(field)),
+            let content = try? reader.uvarintRange()
         else { return nil }
         return unsafe UnsafeBufferPointer(rebasing: field.bindMemory(to: UInt8.self)[content])
     }
@@ -79,7 +80,8 @@ import Synchronization
     @inline(never)
     private func walk(to symbol: Int) -> Int? {
         let (sample, steps) = symbol.quotientAndRemainder(dividingBy: IndexFormat.sampling)
-        guard sample < samples.count, var reader = try? file.reader(range.lowerBound + Int(samples[sample]), range.upperBound) else {
+        guard sample < samples.count, var reader = try? file.reader(range.lowerBound + Int(samples[sample]), range.upperBound)
+        else {
             return nil
         }
         for _ in 0..<steps { guard (try? reader.uvarintRange()) != nil else { return nil } }

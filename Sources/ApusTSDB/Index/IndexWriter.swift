@@ -74,7 +74,8 @@ public final class IndexWriter {
             }
             if let previous {
                 if chunk.minTimeMs <= previous.maxTimeMs {
-                    throw BlockError(.order, "chunk minT \(chunk.minTimeMs) is not higher than previous chunk maxT \(previous.maxTimeMs)")
+                    throw BlockError(
+                        .order, "chunk minT \(chunk.minTimeMs) is not higher than previous chunk maxT \(previous.maxTimeMs)")
                 }
                 chunkBytes.appendUvarint(UInt64(bitPattern: chunk.minTimeMs &- previous.maxTimeMs))
                 chunkBytes.appendUvarint(UInt64(bitPattern: chunk.maxTimeMs &- chunk.minTimeMs))
@@ -124,7 +125,9 @@ public final class IndexWriter {
     private func write(_ symbols: SortedSymbols, to output: FileAppender) throws(BlockError) {
         var content = 4
         for start in symbols.starts { content += pool.field(at: Int(start)).count }
-        guard let size = UInt32(exactly: content) else { throw BlockError(.limit, "symbol table size exceeds \(UInt32.max) bytes: \(content)") }
+        guard let size = UInt32(exactly: content) else {
+            throw BlockError(.limit, "symbol table size exceeds \(UInt32.max) bytes: \(content)")
+        }
         var count: [UInt8] = []
         count.append(bigEndian: UInt32(symbols.starts.count))
         try output.append(bigEndian: size)

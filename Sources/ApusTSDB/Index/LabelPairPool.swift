@@ -69,7 +69,9 @@ final class LabelPairPool {
     func field(at start: Int) -> Range<Int> {
         var end = start
         let bytes = bytes
-        guard let length = decodeUvarint(bytes.span, at: &end) else { preconditionFailure("a label pair was stored without its size") }
+        guard let length = decodeUvarint(bytes.span, at: &end) else {
+            preconditionFailure("a label pair was stored without its size")
+        }
         return start..<end + Int(length)
     }
 
@@ -77,7 +79,9 @@ final class LabelPairPool {
     func content(at start: Int) -> Range<Int> {
         var content = start
         let bytes = bytes
-        guard let length = decodeUvarint(bytes.span, at: &content) else { preconditionFailure("a label pair was stored without its size") }
+        guard let length = decodeUvarint(bytes.span, at: &content) else {
+            preconditionFailure("a label pair was stored without its size")
+        }
         return content..<content + Int(length)
     }
 

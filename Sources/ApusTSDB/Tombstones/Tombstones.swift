@@ -76,7 +76,9 @@ public struct Tombstones: Sendable, Equatable {
         let content = 5..<encoded.count - 4
         let sum = encoded.span.extracting(content).crc32c
         let failure: Result<[UInt64: [DeletedInterval]], BlockError> = unsafe encoded.withUnsafeBytes { buffer in
-            do throws(BlockError) { return .success(try unsafe Self.decode(buffer, content, sum, path)) } catch { return .failure(error) }
+            do throws(BlockError) { return .success(try unsafe Self.decode(buffer, content, sum, path)) } catch {
+                return .failure(error)
+            }
         }
         intervals = try failure.get()
     }

@@ -33,7 +33,8 @@ import Testing
     @Test("unknown fields and null are ignored")
     func unknown() throws {
         let meta = try BlockMeta(
-            json: Array(#"{"thanos":{"x":[1,{}]},"ulid":"00000000000000000000000000","stats":null,"minTime":-1,"version":1}"#.utf8))
+            json: Array(
+                #"{"thanos":{"x":[1,{}]},"ulid":"00000000000000000000000000","stats":null,"minTime":-1,"version":1}"#.utf8))
         #expect(meta.minTimeMs == -1)
         #expect(meta.statistics == BlockMeta.Statistics())
     }
@@ -70,11 +71,13 @@ import Testing
 
     @Test("strings and depth of JSON")
     func json() throws {
-        let value = try JSONReader.read(Array(#" {"a": ["\u00e9\ud83d\ude00\ud800x\n\"", 1.5e-3, true, null, -9223372036854775808]} "#.utf8))
+        let value = try JSONReader.read(
+            Array(#" {"a": ["\u00e9\ud83d\ude00\ud800x\n\"", 1.5e-3, true, null, -9223372036854775808]} "#.utf8))
         #expect(
             value["a"]
                 == .array([
-                    .string("é😀\u{FFFD}x\n\""), .number(Array("1.5e-3".utf8)), .bool(true), .null, .number(Array("-9223372036854775808".utf8)),
+                    .string("é😀\u{FFFD}x\n\""), .number(Array("1.5e-3".utf8)), .bool(true), .null,
+                    .number(Array("-9223372036854775808".utf8)),
                 ]))
         #expect(throws: JSONError.self) { try JSONReader.read(Array(repeating: UInt8(ascii: "["), count: 100_000)) }
     }

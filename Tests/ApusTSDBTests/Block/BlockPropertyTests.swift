@@ -29,7 +29,9 @@ import Testing
                 one.samples.filter { range.contains($0.time) }.map { "\(one.labels) \($0.time) \($0.bits)" }
             }
             let found = try readAll(querier, matchers, range)
-            #expect(found.flatMap { one in one.samples.map { "\(one.labels) \($0.time) \($0.bits)" } } == expected, "\(matchers) \(range)")
+            #expect(
+                found.flatMap { one in one.samples.map { "\(one.labels) \($0.time) \($0.bits)" } } == expected,
+                "\(matchers) \(range)")
             #expect(zip(found, found.dropFirst()).allSatisfy { $0.labels < $1.labels })
 
             let names = Set(matching.flatMap { $0.labels.map(\.name) }).sorted()
@@ -78,7 +80,8 @@ import Testing
                     #expect(columns.timestampMs(at: 0) == chunk.minTimeMs)
                     #expect(columns.timestampMs(at: columns.count - 1) == chunk.maxTimeMs)
                     for index in 0..<columns.count {
-                        rewritten.append("\(source.labels) \(columns.timestampMs(at: index)) \(columns.value(at: index).bitPattern)")
+                        rewritten.append(
+                            "\(source.labels) \(columns.timestampMs(at: index)) \(columns.value(at: index).bitPattern)")
                     }
                 }
             }

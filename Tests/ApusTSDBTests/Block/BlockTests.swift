@@ -26,7 +26,9 @@ final class PlainSource: ChunkSeriesSet {
     var labels: LabelSet { series[position].labels }
     var chunks: [EncodedChunk] {
         var columns = SampleColumns()
-        for sample in series[position].samples { columns.append(timestampMs: sample.time, value: Double(bitPattern: sample.bits)) }
+        for sample in series[position].samples {
+            columns.append(timestampMs: sample.time, value: Double(bitPattern: sample.bits))
+        }
         return encodeChunks(columns, samplesPerChunk: samplesPerChunk)
     }
 }
@@ -140,7 +142,9 @@ private func copyFile(_ from: String, _ to: String, _ change: ([UInt8]) -> [UInt
         try block.delete([[Matcher("i", equals: "1")], [Matcher("i", equals: "3")]], minTimeMs: 5000, maxTimeMs: 19_000)
         try block.delete([[Matcher("i", equals: "4")]], minTimeMs: .min, maxTimeMs: .max)
         for index in [1, 3] { series[index].samples.removeAll { (5000...19_000).contains($0.time) } }
-        #expect(text(try readAll(before, [], .min ... .max).map { PlainSeries(labels: $0.labels, samples: $0.samples) }) == text(Self.someSeries()))
+        #expect(
+            text(try readAll(before, [], .min ... .max).map { PlainSeries(labels: $0.labels, samples: $0.samples) })
+                == text(Self.someSeries()))
         before.close()
         series.remove(at: 4)
         #expect(text(try read(block, [], .min ... .max)) == text(series))
@@ -152,7 +156,8 @@ private func copyFile(_ from: String, _ to: String, _ change: ([UInt8]) -> [UInt
 
         let rewritten = ULID(high: 1, low: 1)
         let source = try again.chunkSeries(minTimeMs: 100, maxTimeMs: 24_999)
-        _ = try writeBlock(source, into: directory.path, ulid: rewritten, minTimeMs: 100, maxTimeMs: 25_000, files: PosixFileSystem())
+        _ = try writeBlock(
+            source, into: directory.path, ulid: rewritten, minTimeMs: 100, maxTimeMs: 25_000, files: PosixFileSystem())
         let clean = try Block.open(directory.file(rewritten.description), files: PosixFileSystem())
         for index in series.indices { series[index].samples.removeAll { !(100..<25_000).contains($0.time) } }
         #expect(text(try read(clean, [], .min ... .max)) == text(series))
@@ -208,7 +213,10 @@ private func copyFile(_ from: String, _ to: String, _ change: ([UInt8]) -> [UInt
         let block = try makeBlock(Self.someSeries(), in: directory)
         let path = joinPath(block.directory, "meta.json")
         try copyFile(path, path) { Array($0.prefix($0.count / 2)) }
-        #expect(throws: BlockError(.meta, "unexpected end of JSON input (\(path), offset \((try PosixFileSystem().read(path)).count))")) {
+        #expect(
+            throws: BlockError(
+                .meta, "unexpected end of JSON input (\(path), offset \((try PosixFileSystem().read(path)).count))")
+        ) {
             try Block.open(block.directory, files: PosixFileSystem())
         }
         try PosixFileSystem().removeFile(path)
@@ -272,7 +280,9 @@ private func copyFile(_ from: String, _ to: String, _ change: ([UInt8]) -> [UInt
             repairChecksums(&bytes)
             try copyFile(file, file) { _ in bytes }
             guard let block = try? Block.open(path, files: PosixFileSystem()) else { continue }
-            for matchers in [[], [Matcher("i", equals: "1")], [try Matcher("i", .regex, "[1-3]"), try Matcher("odd", .notRegex, "y.+")]] {
+            for matchers in [
+                [], [Matcher("i", equals: "1")], [try Matcher("i", .regex, "[1-3]"), try Matcher("odd", .notRegex, "y.+")],
+            ] {
                 _ = try? read(block, matchers, 0...20_000)
             }
             let querier = try block.querier(minTimeMs: 0, maxTimeMs: 100)
@@ -302,7 +312,8 @@ private func copyFile(_ from: String, _ to: String, _ change: ([UInt8]) -> [UInt
             return start + 8 + size
         }
         set(toc..<toc + 48)
-        guard let symbols = be(toc, 8), let series = be(toc + 8, 8), let postings = be(toc + 32, 8), let table = be(toc + 40, 8) else { return }
+        guard let symbols = be(toc, 8), let series = be(toc + 8, 8), let postings = be(toc + 32, 8), let table = be(toc + 40, 8)
+        else { return }
         _ = section(symbols)
         _ = section(table)
         var next: Int? = (postings &+ 3) / 4 * 4

@@ -1,7 +1,8 @@
 /// Files of blocks that Prometheus 3.5.3 and 2.42 wrote, whole. White space in the hex does not count.
 enum BlockVectors {
     /// One series, and strings of others.
-    static let smallIndex = bytes("""
+    static let smallIndex = bytes(
+        """
         baaad70002000000c60000001400085f 5f6e616d655f5f0b686f73742d303a39 3130300b686f73742d313a393130300b 686f73742d323a39
         3130300b686f73742d333a393130300b 686f73742d343a393130300b686f7374 2d353a393130300b686f73742d363a39 3130300b686f7374
         2d373a3931303008696e7374616e6365 036a6f62046a6f6230046a6f6231076d 5f6279746573086d5f72616e646f6d10 6d5f726571756573
@@ -15,12 +16,14 @@ enum BlockVectors {
         """)
 
     /// The one chunk of `smallIndex`.
-    static let smallChunks = bytes("""
+    static let smallChunks = bytes(
+        """
         85bd40dd0100000010010001e6cf8fa5 98633efbcb3fc5989a0358793ccd
         """)
 
     /// Eight series with a chunk each, written by 2.42.
-    static let index = bytes("""
+    static let index = bytes(
+        """
         baaad70002000000af0000001300085f 5f6e616d655f5f05685f6f6c64066866 5f6f6c640b686f73742d303a39313030 0b686f73742d313a
         393130300b686f73742d323a39313030 0b686f73742d333a393130300b686f73 742d343a393130300b686f73742d353a 3931303008696e73
         74616e6365036a6f62046a6f6230046a 6f6231076d5f6279746573086d5f7261 6e646f6d106d5f72657175657374735f 746f74616c0d6d5f
@@ -47,7 +50,8 @@ enum BlockVectors {
         """)
 
     /// The chunks of `index`.
-    static let chunks = bytes("""
+    static let chunks = bytes(
+        """
         85bd40dd010000006502001440748ce3 68c6348c63fc000319856d5281e34ce6 e202dc0000000000073723d91e24fc3a 984e3c81c5724e21
         6462b24bdd16d1bf221025e220c8dd74 097248723159025ee8a0c884097888f2 375d025c920c8c564097ba287221025e 220c8dd7409700dd
         3dfd6c920103001440ff3f50624dd2f1 a9fc8c627f0000c6615b54a0203dc400 000000002035c00000000000202dc000 000000002035c800
@@ -69,16 +73,24 @@ enum BlockVectors {
     /// Files and what is in them: series, first and last time.
     static let tombstones: [(bytes: [UInt8], entries: [(series: UInt64, minTimeMs: Int64, maxTimeMs: Int64)])] = [
         (
-            bytes("0130ba300114c0f996a59863c0f996a5986311c09fb4a59863c0f2c2a598630b80d08fa59863a0d8e7a6986317809ccaa59863a0d8e7a69863e53d16fa"),
-            [(20, 1704067260000, 1704067260000), (17, 1704067500000, 1704067620000), (11, 1704067200000, 1704068970000), (23, 1704067680000, 1704068970000)]
+            bytes(
+                "0130ba300114c0f996a59863c0f996a5986311c09fb4a59863c0f2c2a598630b80d08fa59863a0d8e7a6986317809ccaa59863a0d8e7a69863e53d16fa"
+            ),
+            [
+                (20, 1_704_067_260_000, 1_704_067_260_000), (17, 1_704_067_500_000, 1_704_067_620_000),
+                (11, 1_704_067_200_000, 1_704_068_970_000), (23, 1_704_067_680_000, 1_704_068_970_000),
+            ]
         ),
         (
             bytes("0130ba30010b808ac7a89863a0d48ca998630d848ac7a898638ad48ca99863a4eeaf9e"),
-            [(11, 1704070800000, 1704071370000), (13, 1704070800002, 1704071369989)]
+            [(11, 1_704_070_800_000, 1_704_071_370_000), (13, 1_704_070_800_002, 1_704_071_369_989)]
         ),
         (
             bytes("0130ba30010b80adeba69863a0b5c3a898630e80ccb4a79863f8b4c3a898631780adeba69863c0a981a7986378c60cd0"),
-            [(11, 1704069000000, 1704070770000), (14, 1704069600000, 1704070769980), (23, 1704069000000, 1704069180000)]
+            [
+                (11, 1_704_069_000_000, 1_704_070_770_000), (14, 1_704_069_600_000, 1_704_070_769_980),
+                (23, 1_704_069_000_000, 1_704_069_180_000),
+            ]
         ),
     ]
 
