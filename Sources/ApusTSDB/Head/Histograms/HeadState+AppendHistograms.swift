@@ -111,7 +111,10 @@ extension HeadState {
             unsafe sealHistograms(entry, slot)
             counters.chunksCreated &+= 1
             _ = histograms.modify(slot) { one in
+                // As upstream: a chunk that begins with a reset is not predicted again, and grows up to twice the target.
+                let hasPredictedEnd = one.hasPredictedEnd
                 one.begin(hint: hint, isFloat: histogram.isFloat, endMs: end)
+                one.hasPredictedEnd = hasPredictedEnd
                 _ = one.encoder.append(timestampMs: time, histogram)
             }
         }
