@@ -11,12 +11,17 @@ struct Truncation {
     /// Of the oldest sample found.
     var minTime = Int64.max
     var dead: [CollectedSeries] = []
+    /// A bit for each slot from `firstSlot` on, set for the dead: small enough to stay in the processor's cache while the
+    /// longest lists are gone through.
+    let firstSlot: Int
+    var deadBits: [UInt64]
     /// Pairs whose postings name a dead series, a bit each.
     var touched: [UInt64]
-    var touchedWord = 0
+    /// The next of them.
+    var pair = 0
 
     /// Series looked at, and postings, in one hold of the lock: a millisecond or two.
-    static let blocksASlice = 16
+    static let blocksASlice = 8
     static let postingsASlice = 65_536
     /// Series and blocks freed in one hold.
     static let releasesASlice = 8192
@@ -60,7 +65,8 @@ extension HeadState {
         settledMinTime = bound
         recentMinTime = .max
         return Truncation(
-            oldestPeriod: newOldest, bound: bound, slot: series.firstSlot, endSlot: series.nextSlot,
+            oldestPeriod: newOldest, bound: bound, slot: series.firstSlot, endSlot: series.nextSlot, firstSlot: series.firstSlot,
+            deadBits: Array(repeating: 0, count: (series.nextSlot - series.firstSlot) / 64 + 1),
             touched: Array(repeating: 0, count: labels.index.pairCount / 64 + 1))
     }
 
@@ -107,6 +113,8 @@ extension HeadState {
     private func unlink(_ one: CollectedSeries, _ truncation: inout Truncation) {
         guard let entry = unsafe series.pointer(Int(one.slot)) else { return }
         bySet.remove(one.slot, hash: hashOfSeries(one.slot))
+        let bit = Int(one.slot) - truncation.firstSlot
+        truncation.deadBits[bit / 64] |= 1 << UInt64(bit % 64)
         for unsafe pair in unsafe labels.run(at: one.labelOffset) {
             let word = Int(pair >> 6)
             truncation.touched[word] |= 1 << UInt64(pair & 63)
@@ -122,21 +130,27 @@ extension HeadState {
     /// Takes dead series out of the next postings; false behind the last.
     func unlinkPostings(_ truncation: inout Truncation) -> Bool {
         var work = 0
-        while truncation.touchedWord < truncation.touched.count {
-            var word = truncation.touched[truncation.touchedWord]
-            truncation.touchedWord += 1
-            while word != 0 {
-                let pair = UInt32((truncation.touchedWord - 1) * 64 + word.trailingZeroBitCount)
-                word &= word - 1
-                work += 16 + Int(labels.index.pairs[Int(pair)].count)
-                labels.index.filterPostings(of: pair) { slot in
-                    guard let entry = unsafe series.pointer(Int(slot)) else { return false }
-                    return unsafe entry.pointee.isLive
-                }
+        let (first, bits) = (truncation.firstSlot, truncation.deadBits)
+        while work < Truncation.postingsASlice {
+            var word = truncation.pair / 64
+            guard word < truncation.touched.count else { return false }
+            let rest = truncation.touched[word] >> UInt64(truncation.pair % 64)
+            if rest == 0 {
+                word += 1
+                truncation.pair = word * 64
+                continue
             }
-            if work >= Truncation.postingsASlice { return true }
+            let pair = truncation.pair + rest.trailingZeroBitCount
+            truncation.pair = pair + 1
+            work += 16 + Int(labels.index.pairs[pair].count)
+            labels.index.filterPostings(of: UInt32(pair)) { slot in
+                // Newer ones are not dead.
+                let bit = Int(slot) &- first
+                let word = bit &>> 6
+                return word >= bits.count || word < 0 || bits[word] &>> UInt64(bit & 63) & 1 == 0
+            }
         }
-        return false
+        return true
     }
 
     /// Hands what is unlinked to the readers that may still see it.

@@ -182,6 +182,7 @@ struct LabelPair: BitwiseCopyable {
     /// Keeps the slots of a list for which `isKept` holds.
     func filterPostings(of pair: UInt32, isKept: (UInt32) -> Bool) {
         var kept: [UInt32] = []
+        kept.reserveCapacity(Int(pairs[Int(pair)].count))
         unsafe withPostings(of: pairs[Int(pair)]) { slots in
             for index in 0..<slots.count where unsafe isKept(slots[index]) { unsafe kept.append(slots[index]) }
         }
