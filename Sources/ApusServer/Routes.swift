@@ -5,7 +5,7 @@ extension Route {
     private static let api: [Route] = [
         Route(.get, .post, path: "/api/v1/query", .query { (api, request) throws(APIError) in try await api.query(request) }),
         Route(.get, .post, path: "/api/v1/query_range", .query { (api, request) throws(APIError) in try await api.queryRange(request) }),
-        Route(.get, .post, path: "/api/v1/query_exemplars", .quick { (api, request) throws(APIError) in try api.queryExemplars(request) }),
+        Route(.get, .post, path: "/api/v1/query_exemplars", .storage { (api, request) throws(APIError) in try api.queryExemplars(request) }),
         Route(.get, .post, path: "/api/v1/format_query", .quick { (api, request) throws(APIError) in try api.formatQuery(request) }),
         Route(.get, .post, path: "/api/v1/labels", .storage { (api, request) throws(APIError) in try api.labels(request) }),
         Route(.get, path: "/api/v1/label/:name/values",
@@ -27,7 +27,14 @@ extension Route {
         Route(.get, path: "/api/v1/status/runtimeinfo", .quick { (api, request) in api.runtimeInfo(request) }),
         Route(.get, path: "/api/v1/status/walreplay", .quick { (api, request) in api.walReplay(request) }),
         Route(.get, path: "/api/v1/notifications", .quick { (api, request) in api.notifications(request) }),
+        Route(.get, path: "/api/v1/status/tsdb/blocks", .storage { (api, request) throws(APIError) in try api.tsdbBlocks(request) }),
         Route(.get, path: "/api/v1/status/tsdb", .storage { (api, request) throws(APIError) in try api.tsdbStatus(request) }),
+
+        Route(.post, .put, path: "/api/v1/admin/tsdb/delete_series",
+            .storage { (api, request) throws(APIError) in try api.deleteSeries(request) }),
+        Route(.post, .put, path: "/api/v1/admin/tsdb/clean_tombstones",
+            .storage { (api, request) throws(APIError) in try api.cleanTombstones(request) }),
+        Route(.post, .put, path: "/api/v1/admin/tsdb/snapshot", .storage { (api, request) throws(APIError) in try api.snapshot(request) }),
     ]
 
     private static let pages: [Route] = [

@@ -4,8 +4,6 @@ public import ApusModel
 public import ApusPromQL
 public import ApusRegex
 public import ApusScrape
-public import ApusStorage
-public import ApusTSDB
 
 /// An address to listen on.
 public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
@@ -78,12 +76,12 @@ public struct ServerOptions: Sendable {
     public var corsOrigin: AnchoredRegex?
     /// Whether POST to `/-/reload` and `/-/quit` works.
     public var isLifecycleEnabled = false
+    /// Whether `/api/v1/admin/tsdb/…` works.
+    public var isAdminEnabled = false
     /// How far back a federated sample may lie.
     public var lookbackDeltaMs: Int64 = 300_000
     /// As `/status/flags` shows them.
     public var flags: [String: String] = [:]
-    /// As `/status/runtimeinfo` shows it.
-    public var storageRetention = "15d"
     public var build: BuildInfo
 
     /// A form larger than this is refused with 413.
@@ -96,9 +94,8 @@ public struct ServerOptions: Sendable {
 
 /// The parts of the running program that the server shows.
 public struct ServerComponents: Sendable {
-    public var storage: any Queryable
+    public var storage: DatabaseGate
     public var engine: QueryEngine
-    public var head: Head
     public var scrape: ScrapeManager
     public var metrics: MetricRegistry
     public var configuration: ConfigurationState
@@ -106,12 +103,11 @@ public struct ServerComponents: Sendable {
     public var time: any TimeSource
 
     public init(
-        storage: any Queryable, engine: QueryEngine, head: Head, scrape: ScrapeManager, metrics: MetricRegistry,
+        storage: DatabaseGate, engine: QueryEngine, scrape: ScrapeManager, metrics: MetricRegistry,
         configuration: ConfigurationState, lifecycle: Lifecycle, time: any TimeSource
     ) {
         self.storage = storage
         self.engine = engine
-        self.head = head
         self.scrape = scrape
         self.metrics = metrics
         self.configuration = configuration

@@ -77,6 +77,11 @@ public final class WebServer: Sendable {
     }
 
     private func run(_ route: Route, _ request: ServerRequest, _ name: ByteString) async -> ServerResponse {
+        if route.needsStorage, !components.lifecycle.isReady() {
+            var response = Pages.notReady
+            if route.isAPI { crossOrigin.addHeaders(to: &response, for: request) }
+            return response
+        }
         switch route.handler {
         case .quick(let handler):
             return finish(answer { () throws(APIError) in try handler(api, request) }, request)

@@ -29,16 +29,18 @@ struct TestServer {
     static let endMs: Int64 = 1_000_300_000
 
     let web: WebServer
+    let database: Database
     let head: Head
     let metrics = MetricRegistry()
     let configuration = ConfigurationState()
 
     init(
         nowMs: Int64 = endMs, engine engineOptions: EngineOptions = EngineOptions(), change: (inout ServerOptions) -> Void = { _ in },
-        lifecycle: Lifecycle? = nil
+        lifecycle: Lifecycle? = nil, gate: DatabaseGate? = nil
     ) throws {
         let time = FixedTime(ms: nowMs)
-        head = Head(options: HeadOptions(), time: time)
+        database = Database.inMemory(options: DatabaseOptions(), time: time)
+        head = database.head
         try Self.fill(head)
         var options = ServerOptions(build: BuildInfo(revision: "test", languageVersion: "swift6.3"))
         options.flags = ["b": "2", "a": "1"]
@@ -46,7 +48,7 @@ struct TestServer {
         change(&options)
         web = try WebServer(
             components: ServerComponents(
-                storage: head, engine: QueryEngine(options: engineOptions, time: time), head: head,
+                storage: gate ?? DatabaseGate(database), engine: QueryEngine(options: engineOptions, time: time),
                 scrape: ScrapeManager(store: head, time: time), metrics: metrics, configuration: configuration,
                 lifecycle: lifecycle ?? Lifecycle(startedMs: nowMs, isReady: { true }, reload: { nil }, quit: {}), time: time),
             options: options)

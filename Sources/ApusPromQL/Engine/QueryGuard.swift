@@ -6,7 +6,14 @@ final class QueryGuard {
     let deadlineNs: UInt64
     private let cancellation: CancellationFlag?
     private let maxSamples: Int
+    private let memory: (any QueryMemory)?
     private var unchecked = 0
+    /// How many samples may be held before more memory is asked for: the first stretch is free.
+    private var grantedSamples = grantSamples
+
+    /// Asked for at once. A sample is two words, and its row or column has as much again to grow into.
+    static let grantSamples = 16_384
+    static let sampleBytes = 24
 
     /// Samples held in memory now, and the most so far.
     private(set) var heldSamples = 0
@@ -16,11 +23,17 @@ final class QueryGuard {
     /// Samples taken from the storage: as those, but a sample that several windows of one range selector share counts once.
     private(set) var readSamples = 0
 
-    init(time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int) {
+    init(time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int, memory: (any QueryMemory)? = nil) {
         self.time = time
         self.deadlineNs = deadlineNs
         self.cancellation = cancellation
         self.maxSamples = maxSamples
+        self.memory = memory
+    }
+
+    deinit {
+        let lent = grantedSamples - Self.grantSamples
+        if lent > 0 { memory?.release(lent &* Self.sampleBytes) }
     }
 
     /// Looks at the flag and at the clock.
@@ -48,6 +61,15 @@ final class QueryGuard {
         heldSamples &+= samples
         peakSamples = max(peakSamples, heldSamples)
         if heldSamples > maxSamples { throw .tooManySamples }
+        if heldSamples > grantedSamples && memory != nil { try askForMore() }
+    }
+
+    private func askForMore() throws(QueryError) {
+        guard let memory else { return }
+        let missing = heldSamples &- grantedSamples
+        let grant = max(missing, Self.grantSamples)
+        if let refusal = memory.reserve(grant &* Self.sampleBytes) { throw .execution(refusal) }
+        grantedSamples &+= grant
     }
 
     func release(_ samples: Int) { heldSamples &-= samples }

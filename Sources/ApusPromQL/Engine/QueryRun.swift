@@ -23,7 +23,7 @@ struct QueryRun {
         let (deadlineNs, isTooLate) = queuedNs.addingReportingOverflow(timeoutNs)
         let bounds = QueryGuard(
             time: time, deadlineNs: isTooLong || isTooLate ? .max : deadlineNs, cancellation: options.cancellation,
-            maxSamples: engine.maxSamples)
+            maxSamples: engine.maxSamples, memory: engine.memory)
         if time.monotonicNs() > bounds.deadlineNs { throw .timedOutInQueue }
 
         var startedNs = time.monotonicNs()

@@ -39,6 +39,8 @@ public struct EngineOptions: Sendable {
     /// What the parser accepts.
     public var parser = ParserOptions()
     public var observer: (any QueryObserver)?
+    /// Whom a query asks for the memory of the samples it holds; nil for no one.
+    public var memory: (any QueryMemory)?
 
     public init() {}
 }

@@ -52,22 +52,6 @@ extension API {
         return APIAnswer { $0.string(text) }
     }
 
-    /// `/query_exemplars`: a valid query has none, as no exemplars are stored. Grafana asks once and hides its
-    /// exemplar switches when that fails.
-    func queryExemplars(_ request: ServerRequest) throws(APIError) -> APIAnswer {
-        let startMs = try request.time("start", default: TimeLimits.minimumMs)
-        let endMs = try request.time("end", default: TimeLimits.maximumMs)
-        guard endMs >= startMs else { throw APIError(.badData, "end timestamp must not be before start timestamp") }
-        let expression: Expression
-        do { expression = try parseExpression(request.form["query"], options: components.engine.parserOptions) } catch {
-            throw APIError(.badData, error.message)
-        }
-        let hasSelectors = expression.nodes.contains { node in
-            if case .vectorSelector = node.kind { true } else { false }
-        }
-        return hasSelectors ? APIAnswer { $0.array { _ in } } : .noContent
-    }
-
     private func parsed(_ request: ServerRequest) throws(APIError) -> Expression {
         do { return try parseExpression(request.form["query"], options: components.engine.parserOptions) } catch {
             throw .invalidParameter("query", error.message)

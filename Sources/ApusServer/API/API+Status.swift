@@ -40,7 +40,10 @@ extension API {
     /// `/status/runtimeinfo`. What upstream says of Go's runtime is said of ours where it has the like.
     func runtimeInfo(_ request: ServerRequest) -> APIAnswer {
         let configuration = components.configuration.snapshot
-        let (started, now, retention) = (components.lifecycle.startedMs, nowMs, options.storageRetention)
+        let (started, now) = (components.lifecycle.startedMs, nowMs)
+        let database = components.storage.database
+        let retention = database.map { retentionText($0.settings) } ?? ""
+        let corruptions = database.map { $0.statistics().wal?.corruptions ?? 0 } ?? 0
         return APIAnswer { json in
             json.object { json in
                 json.key("startTime")
@@ -56,7 +59,7 @@ extension API {
                 json.key("lastConfigTime")
                 json.string(formatRFC3339(ms: configuration.lastSuccessMs / 1000 * 1000))
                 json.key("corruptionCount")
-                json.integer(0)
+                json.integer(corruptions)
                 json.key("goroutineCount")
                 json.integer(threadCount())
                 json.key("GOMAXPROCS")
@@ -73,16 +76,34 @@ extension API {
         }
     }
 
-    /// `/status/walreplay`: nothing is replayed, as samples are only in memory.
+    /// `/status/walreplay`: how far the start is. The segments there are, and how many were read.
     func walReplay(_ request: ServerRequest) -> APIAnswer {
-        APIAnswer { json in
+        let storage = components.storage
+        let progress = storage.replayProgress
+        let state = storage.isOpen ? "done" : progress == nil ? "waiting" : "in progress"
+        return APIAnswer { json in
             json.object { json in
-                for name in ["min", "max", "current"] {
-                    json.key(name)
-                    json.integer(0)
-                }
+                json.key("min")
+                json.integer(progress?.firstSegment ?? 0)
+                json.key("max")
+                json.integer(progress?.lastSegment ?? 0)
+                json.key("current")
+                json.integer(progress?.currentSegment ?? 0)
                 json.key("state")
-                json.string("done")
+                json.string(state)
+            }
+        }
+    }
+
+    /// `/status/tsdb/blocks`: what the `meta.json` of each block says.
+    func tsdbBlocks(_ request: ServerRequest) throws(APIError) -> APIAnswer {
+        let metas = try database().blockMetas
+        return APIAnswer { json in
+            json.object { json in
+                json.key("blocks")
+                json.array { json in
+                    for meta in metas { json.value { $0 += meta.json } }
+                }
             }
         }
     }
@@ -101,8 +122,8 @@ extension API {
             guard number <= 10_000 else { throw APIError(.badData, "limit must not exceed 10000") }
             limit = number
         }
-        let head = components.head.statistics()
-        let cardinality = components.head.cardinality(limit: limit)
+        let part = try database().head
+        let (head, cardinality) = (part.statistics(), part.cardinality(limit: limit))
         return APIAnswer { json in
             json.object { json in
                 json.key("headStats")
@@ -129,6 +150,18 @@ extension API {
             }
         }
     }
+}
+
+/// As upstream's page shows what holds: `15d or 10GiB`.
+func retentionText(_ settings: DatabaseSettings) -> String {
+    var parts: [String] = []
+    if settings.retentionMs > 0 { parts.append(formatDuration(settings.retentionMs)) }
+    if settings.retentionPercentage > 0 {
+        parts.append("\(settings.retentionPercentage)%")
+    } else if settings.retentionBytes > 0 {
+        parts.append(formatBytes(Int(settings.retentionBytes)))
+    }
+    return parts.joined(separator: " or ")
 }
 
 extension JSONWriter {

@@ -1,12 +1,19 @@
 import ApusBytes
 import ApusModel
 import ApusStorage
+import ApusTSDB
 
 /// The handlers of `/api/v1`: `API+Query`, `API+Series`, `API+Targets`, `API+Rules` and `API+Status` hold them by topic,
 /// `Routes` says which path is whose, and `Envelope` wraps what they answer.
 struct API: Sendable {
     let components: ServerComponents
     let options: ServerOptions
+
+    /// The database; an error until it is open.
+    func database() throws(APIError) -> Database {
+        guard let database = components.storage.database else { throw APIError(.unavailable, "TSDB not ready") }
+        return database
+    }
 
     var nowMs: Int64 { components.time.wallMs() }
 

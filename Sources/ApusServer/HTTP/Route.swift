@@ -29,6 +29,11 @@ struct Route: Sendable {
         self.handler = handler
     }
 
+    /// Whether it waits for the storage to be open; what tells of the start itself must not.
+    var needsStorage: Bool {
+        (isAPI && path != "/api/v1/status/walreplay" && path != "/api/v1/notifications") || path == "/federate"
+    }
+
     /// Whether browsers of other origins may use it, and OPTIONS is answered.
     var isAPI: Bool { path.hasPrefix("/api/") }
 }

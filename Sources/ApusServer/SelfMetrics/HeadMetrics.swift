@@ -2,8 +2,7 @@ import ApusMetrics
 import ApusTSDB
 
 /// What the head holds and has done, read at each scrape.
-func collectHead(_ head: Head, into sink: inout MetricSink) {
-    let statistics = head.statistics()
+func collectHead(_ statistics: HeadStatistics, into sink: inout MetricSink) {
     sink.gauge("prometheus_tsdb_head_series", help: "Total number of series in the head block.", Double(statistics.numSeries))
     sink.gauge("prometheus_tsdb_head_chunks", help: "Total number of chunks in the head block.", Double(statistics.numChunks))
     sink.counter(
@@ -17,8 +16,6 @@ func collectHead(_ head: Head, into sink: inout MetricSink) {
         "prometheus_tsdb_head_series_created_total", help: "Total number of series created in the head.", Double(statistics.seriesCreated))
     sink.counter(
         "prometheus_tsdb_head_series_removed_total", help: "Total number of series removed in the head.", Double(statistics.seriesRemoved))
-    sink.counter(
-        "prometheus_tsdb_head_truncations_total", help: "Total number of head truncations attempted.", Double(statistics.truncations))
     sink.gauge("prometheus_tsdb_head_stale_series", help: "Number of stale series in the head block.", Double(statistics.staleSeries))
     sink.gauge(
         "prometheus_tsdb_head_active_appenders", help: "Number of currently active appender transactions.",
@@ -26,14 +23,11 @@ func collectHead(_ head: Head, into sink: inout MetricSink) {
     sink.family(
         "prometheus_tsdb_head_gc_duration_seconds", help: "Runtime of garbage collection in the head block.", type: .summary
     ) { $0.summary(quantiles: [], sum: statistics.collectionSeconds, count: statistics.collections) }
-    sink.counter("prometheus_tsdb_head_truncations_failed_total", help: "Total number of head truncations that failed.", 0)
     let (oldest, newest) = (Double(statistics.minTimeMs), Double(statistics.maxTimeMs))
     sink.gauge("prometheus_tsdb_head_min_time", help: "Minimum time bound of the head block, in milliseconds.", oldest)
     sink.gauge("prometheus_tsdb_head_max_time", help: "Maximum timestamp of the head block, in milliseconds.", newest)
     sink.gauge("prometheus_tsdb_head_min_time_seconds", help: "Minimum time bound of the head block.", (oldest / 1000).rounded(.down))
     sink.gauge("prometheus_tsdb_head_max_time_seconds", help: "Maximum timestamp of the head block.", (newest / 1000).rounded(.down))
-    sink.gauge("prometheus_tsdb_lowest_timestamp", help: "Lowest timestamp value stored in the database.", oldest)
-    sink.gauge("prometheus_tsdb_lowest_timestamp_seconds", help: "Lowest timestamp value stored in the database.", (oldest / 1000).rounded(.down))
     sink.counter(
         "prometheus_tsdb_out_of_order_samples_total", help: "Total number of out of order samples ingestion failed attempts.",
         Double(statistics.outOfOrder), labels: [("type", "float")])

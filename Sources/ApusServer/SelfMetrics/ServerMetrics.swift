@@ -25,10 +25,10 @@ func registerServerMetrics(_ components: ServerComponents, _ options: ServerOpti
         "prometheus_config_last_reload_success_timestamp_seconds", help: "Timestamp of the last successful configuration reload."
     ) { Double(configuration.snapshot.lastSuccessMs) / 1000 }
 
-    let (engine, head, scrape) = (components.engine, components.head, components.scrape)
+    let (engine, storage, scrape) = (components.engine, components.storage, components.scrape)
     registry.collect { sink in
         collectScrape(scrape, into: &sink)
         collectEngine(engine, into: &sink)
-        collectHead(head, into: &sink)
+        collectStorage(storage, into: &sink)
     }
 }

@@ -28,6 +28,11 @@ struct Pages: Sendable {
     /// `/-/ready`: queries can be answered.
     func ready(_ request: ServerRequest) -> ServerResponse {
         if components.lifecycle.isReady() { return .text("Prometheus Server is Ready.\n") }
+        return Self.notReady
+    }
+
+    /// What everything that needs the storage answers until it is open.
+    static var notReady: ServerResponse {
         var response = ServerResponse.text("Service Unavailable", status: .serviceUnavailable)
         response.headers[.xPrometheusStopping] = "false"
         return response

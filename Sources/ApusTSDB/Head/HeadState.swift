@@ -35,6 +35,9 @@ import ApusStorage
     /// Of the series that have native histograms.
     var histograms = HistogramTable()
 
+    /// Why no new series are taken at the moment; see `Head.refuseNewSeries`.
+    var refusalOfNewSeries: String?
+
     var seriesCount = 0
     /// Series whose newest sample is the staleness marker.
     var staleSeries = 0
@@ -150,6 +153,7 @@ import ApusStorage
     func seriesRef(for set: LabelSet) throws(AppendError) -> SeriesRef {
         let resolution = resolve(set, interning: false)
         if resolution == .known, let known = findResolved() { return ref(of: known) }
+        if let refusalOfNewSeries { throw .limit(refusalOfNewSeries) }
         if options.maxSeries > 0 && seriesCount >= options.maxSeries {
             throw .limit("the head holds \(options.maxSeries) series, no new ones are taken (--storage.head.max-series)")
         }

@@ -121,17 +121,23 @@ extension HeadState {
         result.unknownSeries = counters.unknownSeries
         result.activeReaders = readers.values.reduce(0, +)
 
-        result.memory.symbols = labels.symbols.sizeBytes
-        result.memory.labelPairs = labels.index.sizeBytes
-        result.memory.labelSets = labels.runs.sizeBytes
-        result.memory.series = series.sizeBytes
-        result.memory.seriesTable = bySet.sizeBytes
-        result.memory.postings = labels.index.postingsBytes
-        result.memory.openChunks = openCellBytes + histograms.sizeBytes
-        result.memory.sealedChunks = chunks.blocks * BlockPool.blockSizeBytes
-        result.memory.limbo = limbo.reduce(0) { $0 + $1.chunks.blocks.count } * BlockPool.blockSizeBytes
-        result.memory.slack = slab.sizeBytes - openCellBytes - labels.index.postingsBytes
+        result.memory = memory
         return result
+    }
+
+    var memory: HeadStatistics.Memory {
+        var memory = HeadStatistics.Memory()
+        memory.symbols = labels.symbols.sizeBytes
+        memory.labelPairs = labels.index.sizeBytes
+        memory.labelSets = labels.runs.sizeBytes
+        memory.series = series.sizeBytes
+        memory.seriesTable = bySet.sizeBytes
+        memory.postings = labels.index.postingsBytes
+        memory.openChunks = openCellBytes + histograms.sizeBytes
+        memory.sealedChunks = chunks.blocks * BlockPool.blockSizeBytes
+        memory.limbo = limbo.reduce(0) { $0 + $1.chunks.blocks.count } * BlockPool.blockSizeBytes
+        memory.slack = slab.sizeBytes - openCellBytes - labels.index.postingsBytes
+        return memory
     }
 
     func cardinality(limit: Int) -> CardinalityStatistics {

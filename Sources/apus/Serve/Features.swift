@@ -5,6 +5,7 @@ import Logging
 struct Features {
     private(set) var parser = ParserOptions()
     private(set) var delayedNameRemoval = false
+    private(set) var exemplarStorage = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
     init(_ names: [String], log: Logger) {
@@ -14,8 +15,9 @@ struct Features {
             case "promql-extended-range-selectors": parser.enableExtendedRangeSelectors = true
             case "promql-binop-fill-modifiers": parser.enableBinopFill = true
             case "promql-delayed-name-removal": delayedNameRemoval = true
+            case "exemplar-storage": exemplarStorage = true
             // On for everybody by now.
-            case "promql-duration-expr", "native-histograms", "ooo-native-histograms", "auto-reload-config": break
+            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms", "auto-reload-config": break
             default:
                 log.warning("Unknown option for --enable-feature", metadata: ["option": "\(name)"])
                 continue

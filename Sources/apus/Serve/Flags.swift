@@ -21,11 +21,6 @@ extension ListenAddress: ExpressibleByArgument {
     public var defaultValueDescription: String { description }
 }
 
-/// Where samples are kept.
-enum StorageMode: String, ExpressibleByArgument, CaseIterable, Sendable {
-    case memory
-}
-
 struct ConfigFlags: ParsableArguments {
     @Option(name: .customLong("config.file"), help: "Prometheus configuration file.")
     var file = "prometheus.yml"
@@ -46,24 +41,13 @@ struct WebFlags: ParsableArguments {
         help: "Allow reload and shutdown by HTTP: POST to /-/reload and /-/quit.")
     var isLifecycleEnabled = false
 
+    @Flag(
+        name: .customLong("web.enable-admin-api"), inversion: .prefixedNo,
+        help: "Allow deleting series, cleaning tombstones and taking snapshots by HTTP, by anyone who can reach the server.")
+    var isAdminEnabled = false
+
     @Option(name: .customLong("web.cors.origin"), help: "Origins whose pages may read the API: a pattern for the whole origin.")
     var corsOrigin = ".*"
-}
-
-struct StorageFlags: ParsableArguments {
-    @Option(name: .customLong("storage.mode"), help: "Where samples are kept. memory: they are gone when the server stops.")
-    var mode = StorageMode.memory
-
-    @Option(name: .customLong("storage.tsdb.path"), help: "Directory for samples on disk. Not used with --storage.mode=memory.")
-    var path = "data/"
-
-    @Option(
-        name: .customLong("storage.tsdb.retention.time"),
-        help: "How long to keep samples. The configuration's storage.tsdb.retention.time wins.")
-    var retention = DurationFlag(ms: 15 * 86_400_000)
-
-    @Option(name: .customLong("storage.head.max-series"), help: "Most series in memory; new ones beyond are refused. 0: no limit.")
-    var maximumSeries = 0
 }
 
 struct ScrapeFlags: ParsableArguments {

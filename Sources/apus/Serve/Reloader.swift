@@ -2,6 +2,7 @@ import ApusConfig
 import ApusModel
 import ApusScrape
 import ApusServer
+import ApusTSDB
 import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -11,15 +12,19 @@ import UnixSignals
 final class Reloader: Sendable {
     private let file: String
     private let scrape: ScrapeManager
+    private let storage: DatabaseGate
+    private let settings: StorageSettings
     private let state: ConfigurationState
     private let time: any TimeSource
     private let log = Logger(label: "config")
     /// One reload at a time.
     private let gate = ReloadGate()
 
-    init(file: String, scrape: ScrapeManager, state: ConfigurationState, time: any TimeSource) {
+    init(file: String, scrape: ScrapeManager, storage: DatabaseGate, settings: StorageSettings, state: ConfigurationState, time: any TimeSource) {
         self.file = file
         self.scrape = scrape
+        self.storage = storage
+        self.settings = settings
         self.state = state
         self.time = time
     }
@@ -29,7 +34,10 @@ final class Reloader: Sendable {
         await gate.run { [self] in
             log.info("Loading configuration file", metadata: ["filename": "\(file)"])
             do {
-                apply(try PrometheusConfig.load(file: file))
+                let configuration = try PrometheusConfig.load(file: file)
+                let settings = try settings.settings(configuration.storage, of: file)
+                apply(configuration)
+                storage.database?.apply(settings)
                 log.info("Completed loading of configuration file", metadata: ["filename": "\(file)"])
                 return nil
             } catch {
@@ -44,8 +52,18 @@ final class Reloader: Sendable {
         for section in configuration.inactiveSections {
             log.warning("This section is read but nothing acts on it yet", metadata: ["section": "\(section)"])
         }
+        if configuration.storage.usesXOR2Chunks {
+            log.warning("storage.tsdb.chunk_encoding.floats: xor2 chunks are read and not written; xor is used")
+        }
         scrape.apply(configuration)
         state.loaded(configuration, yaml: configuration.effectiveYAML(), atMs: time.wallMs())
+    }
+}
+
+extension StorageSettings {
+    /// The same, with an error that names the file.
+    func settings(_ configuration: StorageConfig, of file: String) throws(ConfigError) -> DatabaseSettings {
+        do { return try settings(configuration) } catch { throw ConfigError(.invalid, fileName: file, problems: [error]) }
     }
 }
 

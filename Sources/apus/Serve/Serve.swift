@@ -8,7 +8,7 @@ struct Serve: AsyncParsableCommand {
         abstract: "Scrape targets, store their samples and answer queries (the default).",
         discussion: """
             SIGTERM and SIGINT stop the server once requests in flight are answered; SIGHUP loads the configuration again.
-            Exit status: 1 when an address can't be listened on, 2 when the configuration can't be loaded.
+            Exit status: 1 when an address can't be listened on or the storage can't be opened, 2 when the configuration can't be loaded.
             """,
         version: Version.text)
 
@@ -26,9 +26,7 @@ struct Serve: AsyncParsableCommand {
         guard web.maximumConnections > 0 else { throw ValidationError("--web.max-connections must be greater than 0") }
         guard query.maximumConcurrency > 0 else { throw ValidationError("--query.max-concurrency must be greater than 0") }
         guard query.maximumSamples > 0 else { throw ValidationError("--query.max-samples must be greater than 0") }
-        guard storage.maximumSeries >= 0 else { throw ValidationError("--storage.head.max-series must not be negative") }
         guard scrape.maximumBodyBytes > 0 else { throw ValidationError("--scrape.max-body-size must be greater than 0") }
-        guard storage.retention.ms > 0 else { throw ValidationError("--storage.tsdb.retention.time must be greater than 0") }
     }
 
     func run() async throws {
@@ -46,11 +44,8 @@ struct Serve: AsyncParsableCommand {
             "web.read-timeout": web.readTimeout.description,
             "web.max-connections": String(web.maximumConnections),
             "web.enable-lifecycle": String(web.isLifecycleEnabled),
+            "web.enable-admin-api": String(web.isAdminEnabled),
             "web.cors.origin": web.corsOrigin,
-            "storage.mode": storage.mode.rawValue,
-            "storage.tsdb.path": storage.path,
-            "storage.tsdb.retention.time": storage.retention.description,
-            "storage.head.max-series": String(storage.maximumSeries),
             "scrape.max-body-size": String(scrape.maximumBodyBytes),
             "query.lookback-delta": query.lookbackDelta.description,
             "query.timeout": query.timeout.description,
@@ -59,6 +54,6 @@ struct Serve: AsyncParsableCommand {
             "log.level": log.level.rawValue,
             "log.format": log.format.rawValue,
             "enable-feature": features.joined(separator: ","),
-        ]
+        ].merging(storage.shown) { $1 }
     }
 }

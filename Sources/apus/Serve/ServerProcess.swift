@@ -21,12 +21,13 @@ import ServiceLifecycle
 
 /// The running server: its parts made from the flags, tied together, and stopped in order.
 ///
-///     ScrapeManager ─▶ Head ◀─ QueryEngine ◀─ WebServer
-///           ▲            ▲
-///        Reloader    Maintenance (once a minute)
+///     ScrapeManager ─▶ DatabaseGate ◀─ QueryEngine ◀─ WebServer
+///           ▲               ▲
+///        Reloader    DatabaseService (opens, maintains, closes)
 struct ServerProcess {
     private let log = Logger(label: "")
-    private let head: Head
+    private let database: DatabaseService
+    private let opened = Opening()
     private let scrape: ScrapeManager
     private let web: WebServer
     private let reloader: Reloader
@@ -47,8 +48,14 @@ struct ServerProcess {
         }
 
         let metrics = MetricRegistry()
-        let retentionMs = configuration.storage.retentionMs ?? flags.storage.retention.ms
-        head = Head(options: HeadOptions(retentionMs: retentionMs, maxSeries: flags.storage.maximumSeries), time: time)
+        let settings = StorageSettings(flags: flags.storage, features: features)
+        let databaseOptions: DatabaseOptions
+        do { databaseOptions = try settings.options(configuration.storage) } catch {
+            complain("Error loading config (--config.file=\(file)): \(ConfigError(.invalid, fileName: file, problems: [error]))")
+            throw ExitCode(2)
+        }
+        let limit = flags.storage.memoryLimit.bytes
+        let gate = DatabaseGate(budget: limit > 0 ? MemoryBudget(limitBytes: limit, time: time) : nil)
         var engineOptions = EngineOptions()
         engineOptions.maxSamples = flags.query.maximumSamples
         engineOptions.timeoutMs = flags.query.timeout.ms
@@ -58,6 +65,7 @@ struct ServerProcess {
         engineOptions.parser = features.parser
         engineOptions.enableDelayedNameRemoval = features.delayedNameRemoval
         engineOptions.observer = try EngineMetrics(metrics)
+        engineOptions.memory = gate.budget
         let engine = QueryEngine(options: engineOptions, time: time)
         var scrapeOptions = ScrapeOptions()
         scrapeOptions.maxBodyBytes = max(1, flags.scrape.maximumBodyBytes)
@@ -65,21 +73,23 @@ struct ServerProcess {
         scrapeOptions.workerCount = max(4, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         // Two servers with the same targets, told apart by their host or their external labels, start at other moments.
         scrapeOptions.offsetSeed = configuration.global.externalLabels.hash64(seed: hashBytes(hostName().bytes.span))
-        scrape = ScrapeManager(store: head, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))
+        scrape = ScrapeManager(store: gate, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))
 
         let state = ConfigurationState()
-        reloader = Reloader(file: file, scrape: scrape, state: state, time: time)
+        reloader = Reloader(file: file, scrape: scrape, storage: gate, settings: settings, state: state, time: time)
         reloader.apply(configuration)
         quit = QuitService()
+        database = DatabaseService(
+            gate: gate, opened: opened, flags: flags.storage, options: databaseOptions, scrape: scrape, time: time)
 
         var options = ServerOptions(build: Version.build)
         options.listenAddresses = flags.web.listenAddresses
         options.maximumConnections = flags.web.maximumConnections
         options.readTimeoutMs = flags.web.readTimeout.ms
         options.isLifecycleEnabled = flags.web.isLifecycleEnabled
+        options.isAdminEnabled = flags.web.isAdminEnabled
         options.lookbackDeltaMs = flags.query.lookbackDelta.ms
         options.flags = flags.shownFlags
-        options.storageRetention = formatDuration(retentionMs)
         if flags.web.corsOrigin != ".*" {
             do { options.corsOrigin = try AnchoredRegex(ByteString(flags.web.corsOrigin)) } catch {
                 complain("could not compile CORS regex string \(goQuoted(flags.web.corsOrigin)) (--web.cors.origin): \(error)")
@@ -88,9 +98,9 @@ struct ServerProcess {
         }
         web = try WebServer(
             components: ServerComponents(
-                storage: head, engine: engine, head: head, scrape: scrape, metrics: metrics, configuration: state,
+                storage: gate, engine: engine, scrape: scrape, metrics: metrics, configuration: state,
                 lifecycle: Lifecycle(
-                    startedMs: time.wallMs(), isReady: { true }, reload: { [reloader] in await reloader.reload() },
+                    startedMs: time.wallMs(), isReady: { gate.isOpen }, reload: { [reloader] in await reloader.reload() },
                     quit: { [quit] in quit.request() }),
                 time: time),
             options: options)
@@ -104,9 +114,9 @@ struct ServerProcess {
         let listeners = web.services(log: Logger(label: "web")) { [log] address in
             log.info("Listening on", metadata: ["address": "\(address)"])
         }
-        // Stopped from the last to the first: no new requests, then no new scrapes.
+        // Stopped from the last to the first: no new requests, then no new scrapes, then the database is closed.
         let services: [any Service] =
-            [Maintenance(head: head, time: time), ScrapeService(scrape: scrape)] + listeners + [ReloadSignal(reloader: reloader)]
+            [database, ScrapeService(scrape: scrape, opened: opened)] + listeners + [ReloadSignal(reloader: reloader)]
         var configuration = ServiceGroupConfiguration(
             services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) } + [
                 .init(service: quit, successTerminationBehavior: .gracefullyShutdownGroup)
@@ -115,6 +125,8 @@ struct ServerProcess {
         configuration.maximumGracefulShutdownDuration = .seconds(30)
         do { try await ServiceGroup(configuration: configuration).run() } catch let error as ListenError {
             complain("Unable to start web listener: \(error)")
+            throw ExitCode(1)
+        } catch is StorageFailure {
             throw ExitCode(1)
         }
         log.info("See you next time!")

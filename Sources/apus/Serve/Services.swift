@@ -1,32 +1,32 @@
 import ApusModel
 import ApusScrape
-import ApusTSDB
 import ServiceLifecycle
 
-/// Scrapes while the server runs.
+/// Scrapes while the server runs, from when there is where to.
 struct ScrapeService: Service {
     let scrape: ScrapeManager
+    let opened: Opening
 
     func run() async throws {
+        guard await opened.wait() else { return }
         try scrape.start()
         try? await gracefulShutdown()
         scrape.stop()
     }
 }
 
-/// Keeps the head in shape: retention, once a minute.
-struct Maintenance: Service {
-    let head: Head
-    let time: any TimeSource
-    static let interval: Duration = .seconds(60)
+/// Told once whether the storage has opened.
+final class Opening: Sendable {
+    private let stream = AsyncStream<Bool>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    func run() async throws {
-        await cancelWhenGracefulShutdown {
-            while true {
-                do { try await Task.sleep(for: Self.interval) } catch { return }
-                head.maintain(nowMs: time.wallMs())
-            }
-        }
+    func finish(_ isOpen: Bool) {
+        stream.continuation.yield(isOpen)
+        stream.continuation.finish()
+    }
+    /// False when it has not, or the server is told to stop before. For one caller.
+    func wait() async -> Bool {
+        for await isOpen in stream.stream.cancelOnGracefulShutdown() { return isOpen }
+        return false
     }
 }
 
