@@ -1,10 +1,10 @@
-import ApusBytes
+public import ApusBytes
 import ApusModel
 
 // Error messages of the API quote what was sent the way Go does, because clients and tests compare them.
 
 /// `text` as Go's `%q` prints it: in double quotes, with what is not printable or not UTF-8 escaped.
-func goQuoted(_ text: ByteString) -> String {
+public func goQuoted(_ text: ByteString) -> String {
     var result = "\""
     var valid = ""
     var decoder = UTF8.ForwardParser()

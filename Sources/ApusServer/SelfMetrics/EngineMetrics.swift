@@ -12,7 +12,8 @@ public struct EngineMetrics: QueryObserver {
             quantiles: [Quantile(0.5, error: 0.05), Quantile(0.9, error: 0.01), Quantile(0.99, error: 0.001)],
             labels: LabelKey("slice", String.self))
         let histograms = try registry.histogram(
-            "prometheus_engine_query_duration_histogram_seconds", help: "The duration of various parts of PromQL query execution.",
+            "prometheus_engine_query_duration_histogram_seconds",
+            help: "The duration of various parts of PromQL query execution.",
             buckets: [0.01, 0.1, 1, 10], labels: LabelKey("slice", String.self))
         self.durations = Dictionary(uniqueKeysWithValues: QuerySlice.allCases.map { ($0, durations($0.rawValue)) })
         self.histograms = Dictionary(uniqueKeysWithValues: QuerySlice.allCases.map { ($0, histograms($0.rawValue)) })
@@ -31,7 +32,8 @@ func collectEngine(_ engine: QueryEngine, into sink: inout MetricSink) {
         "prometheus_engine_queries", help: "The current number of queries being executed or waiting.",
         Double(statistics.runningQueries + statistics.queuedQueries))
     sink.gauge(
-        "prometheus_engine_queries_concurrent_max", help: "The max number of concurrent queries.", Double(statistics.maxConcurrency))
+        "prometheus_engine_queries_concurrent_max", help: "The max number of concurrent queries.",
+        Double(statistics.maxConcurrency))
     sink.counter(
         "prometheus_engine_query_samples_total", help: "The total number of samples loaded by all queries.",
         Double(statistics.queryableSamples))

@@ -6,17 +6,23 @@ func collectHead(_ statistics: HeadStatistics, into sink: inout MetricSink) {
     sink.gauge("prometheus_tsdb_head_series", help: "Total number of series in the head block.", Double(statistics.numSeries))
     sink.gauge("prometheus_tsdb_head_chunks", help: "Total number of chunks in the head block.", Double(statistics.numChunks))
     sink.counter(
-        "prometheus_tsdb_head_chunks_created_total", help: "Total number of chunks created in the head.", Double(statistics.chunksCreated))
+        "prometheus_tsdb_head_chunks_created_total", help: "Total number of chunks created in the head.",
+        Double(statistics.chunksCreated))
     sink.counter(
-        "prometheus_tsdb_head_chunks_removed_total", help: "Total number of chunks removed in the head.", Double(statistics.chunksRemoved))
+        "prometheus_tsdb_head_chunks_removed_total", help: "Total number of chunks removed in the head.",
+        Double(statistics.chunksRemoved))
     sink.counter(
-        "prometheus_tsdb_head_samples_appended_total", help: "Total number of appended samples.", Double(statistics.samplesAppended),
+        "prometheus_tsdb_head_samples_appended_total", help: "Total number of appended samples.",
+        Double(statistics.samplesAppended),
         labels: [("type", "float")])
     sink.counter(
-        "prometheus_tsdb_head_series_created_total", help: "Total number of series created in the head.", Double(statistics.seriesCreated))
+        "prometheus_tsdb_head_series_created_total", help: "Total number of series created in the head.",
+        Double(statistics.seriesCreated))
     sink.counter(
-        "prometheus_tsdb_head_series_removed_total", help: "Total number of series removed in the head.", Double(statistics.seriesRemoved))
-    sink.gauge("prometheus_tsdb_head_stale_series", help: "Number of stale series in the head block.", Double(statistics.staleSeries))
+        "prometheus_tsdb_head_series_removed_total", help: "Total number of series removed in the head.",
+        Double(statistics.seriesRemoved))
+    sink.gauge(
+        "prometheus_tsdb_head_stale_series", help: "Number of stale series in the head block.", Double(statistics.staleSeries))
     sink.gauge(
         "prometheus_tsdb_head_active_appenders", help: "Number of currently active appender transactions.",
         Double(statistics.activeAppenders))
@@ -26,8 +32,10 @@ func collectHead(_ statistics: HeadStatistics, into sink: inout MetricSink) {
     let (oldest, newest) = (Double(statistics.minTimeMs), Double(statistics.maxTimeMs))
     sink.gauge("prometheus_tsdb_head_min_time", help: "Minimum time bound of the head block, in milliseconds.", oldest)
     sink.gauge("prometheus_tsdb_head_max_time", help: "Maximum timestamp of the head block, in milliseconds.", newest)
-    sink.gauge("prometheus_tsdb_head_min_time_seconds", help: "Minimum time bound of the head block.", (oldest / 1000).rounded(.down))
-    sink.gauge("prometheus_tsdb_head_max_time_seconds", help: "Maximum timestamp of the head block.", (newest / 1000).rounded(.down))
+    sink.gauge(
+        "prometheus_tsdb_head_min_time_seconds", help: "Minimum time bound of the head block.", (oldest / 1000).rounded(.down))
+    sink.gauge(
+        "prometheus_tsdb_head_max_time_seconds", help: "Maximum timestamp of the head block.", (newest / 1000).rounded(.down))
     sink.counter(
         "prometheus_tsdb_out_of_order_samples_total", help: "Total number of out of order samples ingestion failed attempts.",
         Double(statistics.outOfOrder), labels: [("type", "float")])
@@ -39,7 +47,8 @@ func collectHead(_ statistics: HeadStatistics, into sink: inout MetricSink) {
     let memory = statistics.memory
     sink.family("apus_tsdb_head_memory_bytes", help: "Memory of the head, by what it is used for.", type: .gauge) { family in
         for (part, bytes) in [
-            ("symbols", memory.symbols), ("label_pairs", memory.labelPairs), ("label_sets", memory.labelSets), ("series", memory.series),
+            ("symbols", memory.symbols), ("label_pairs", memory.labelPairs), ("label_sets", memory.labelSets),
+            ("series", memory.series),
             ("series_table", memory.seriesTable), ("postings", memory.postings), ("open_chunks", memory.openChunks),
             ("sealed_chunks", memory.sealedChunks), ("slack", memory.slack), ("limbo", memory.limbo),
         ] {

@@ -28,29 +28,43 @@ public struct ScrapeMetrics: ScrapeObserver {
 func collectScrape(_ scrape: ScrapeManager, into sink: inout MetricSink) {
     let statistics = scrape.statistics()
     for (name, help, count) in [
-        ("scrapes_exceeded_sample_limit_total", "Total number of scrapes that hit the sample limit and were rejected.", statistics.exceededSampleLimit),
-        ("scrapes_exceeded_body_size_limit_total", "Total number of scrapes that hit the body size limit.", statistics.exceededBodySizeLimit),
+        (
+            "scrapes_exceeded_sample_limit_total", "Total number of scrapes that hit the sample limit and were rejected.",
+            statistics.exceededSampleLimit
+        ),
+        (
+            "scrapes_exceeded_body_size_limit_total", "Total number of scrapes that hit the body size limit.",
+            statistics.exceededBodySizeLimit
+        ),
         (
             "scrapes_sample_duplicate_timestamp_total",
             "Total number of samples rejected due to duplicate timestamps but different values.", statistics.duplicateTimestamp
         ),
-        ("scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order.", statistics.outOfOrder),
+        (
+            "scrapes_sample_out_of_order_total", "Total number of samples rejected due to not being out of the expected order.",
+            statistics.outOfOrder
+        ),
         (
             "scrapes_sample_out_of_bounds_total",
             "Total number of samples rejected due to timestamp falling outside of the time bounds.", statistics.outOfBounds
         ),
-        ("scrapes_exemplar_out_of_order_total", "Total number of exemplar rejected due to not being out of the expected order.", 0),
+        (
+            "scrapes_exemplar_out_of_order_total",
+            "Total number of exemplar rejected due to not being out of the expected order.", 0
+        ),
         (
             "scrapes_cache_flush_forced_total",
             "How many times a scrape cache was flushed due to getting big while scrapes are failing.", statistics.cacheFlushForced
         ),
         (
             "scrape_pool_exceeded_target_limit_total",
-            "Total number of times scrape pools hit the target limit, during sync or config reload.", statistics.exceededTargetLimit
+            "Total number of times scrape pools hit the target limit, during sync or config reload.",
+            statistics.exceededTargetLimit
         ),
         (
             "scrape_pool_exceeded_label_limits_total",
-            "Total number of times scrape pools hit the label limits, during sync or config reload.", statistics.exceededLabelLimits
+            "Total number of times scrape pools hit the label limits, during sync or config reload.",
+            statistics.exceededLabelLimits
         ),
         ("scrape_pools_total", "Total number of scrape pool creation attempts.", UInt64(statistics.pools.count)),
         ("scrape_pools_failed_total", "Total number of scrape pool creations that failed.", 0),
@@ -71,8 +85,12 @@ func collectScrape(_ scrape: ScrapeManager, into sink: inout MetricSink) {
     }
     each("scrape_pool_targets", "Current number of targets in this scrape pool.") { Double($0.targets) }
     each("scrape_pool_target_limit", "Maximum number of targets allowed in this scrape pool.") { Double($0.targetLimit) }
-    each("scrape_pool_sync_total", "Total number of syncs that were executed on a scrape pool.", type: .counter) { Double($0.syncs) }
+    each("scrape_pool_sync_total", "Total number of syncs that were executed on a scrape pool.", type: .counter) {
+        Double($0.syncs)
+    }
     each("sync_failed_total", "Total number of target sync failures.", type: .counter) { Double($0.syncsFailed) }
     each("metadata_cache_entries", "Total number of metric metadata entries in the cache") { Double($0.metadataEntries) }
-    each("metadata_cache_bytes", "The number of bytes that are currently used for storing metric metadata in the cache") { Double($0.metadataBytes) }
+    each("metadata_cache_bytes", "The number of bytes that are currently used for storing metric metadata in the cache") {
+        Double($0.metadataBytes)
+    }
 }

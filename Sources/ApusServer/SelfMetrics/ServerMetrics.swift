@@ -6,7 +6,8 @@ func registerServerMetrics(_ components: ServerComponents, _ options: ServerOpti
     let build = options.build
     try registry.info(
         "prometheus_build_info",
-        help: "A metric with a constant '1' value labeled by version, revision, branch, goversion from which prometheus was built, "
+        help:
+            "A metric with a constant '1' value labeled by version, revision, branch, goversion from which prometheus was built, "
             + "and the goos and goarch for the build.",
         [
             "version": build.version, "revision": build.revision, "branch": build.branch, "goversion": build.languageVersion,
@@ -14,11 +15,15 @@ func registerServerMetrics(_ components: ServerComponents, _ options: ServerOpti
         ])
     registry.registerProcessMetrics()
     let lifecycle = components.lifecycle
-    try registry.gauge("prometheus_ready", help: "Whether Prometheus startup was fully completed and the server is ready for normal operation.") {
+    try registry.gauge(
+        "prometheus_ready", help: "Whether Prometheus startup was fully completed and the server is ready for normal operation."
+    ) {
         lifecycle.isReady() ? 1 : 0
     }
     let configuration = components.configuration
-    try registry.gauge("prometheus_config_last_reload_successful", help: "Whether the last configuration reload attempt was successful.") {
+    try registry.gauge(
+        "prometheus_config_last_reload_successful", help: "Whether the last configuration reload attempt was successful."
+    ) {
         configuration.snapshot.lastReloadSucceeded ? 1 : 0
     }
     try registry.gauge(

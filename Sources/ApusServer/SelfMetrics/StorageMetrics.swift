@@ -18,19 +18,24 @@ func collectStorage(_ storage: DatabaseGate, into sink: inout MetricSink) {
 private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: DatabaseSettings, into sink: inout MetricSink) {
     sink.gauge("prometheus_tsdb_blocks_loaded", help: "Number of currently loaded data blocks", Double(statistics.numBlocks))
     sink.gauge(
-        "prometheus_tsdb_storage_blocks_bytes", help: "The number of bytes that are currently used for local storage by all blocks.",
+        "prometheus_tsdb_storage_blocks_bytes",
+        help: "The number of bytes that are currently used for local storage by all blocks.",
         Double(statistics.blockBytes))
     sink.gauge("apus_tsdb_blocks_broken", help: "Blocks in the directory that can't be opened.", Double(statistics.brokenBlocks))
     let oldest = Double(statistics.minTimeMs)
     sink.gauge(
-        "prometheus_tsdb_lowest_timestamp", help: "Lowest timestamp value stored in the database. The unit is decided by the library consumer.",
+        "prometheus_tsdb_lowest_timestamp",
+        help: "Lowest timestamp value stored in the database. The unit is decided by the library consumer.",
         oldest)
     sink.gauge(
-        "prometheus_tsdb_lowest_timestamp_seconds", help: "Lowest timestamp value stored in the database.", (oldest / 1000).rounded(.down))
+        "prometheus_tsdb_lowest_timestamp_seconds", help: "Lowest timestamp value stored in the database.",
+        (oldest / 1000).rounded(.down))
     sink.counter(
-        "prometheus_tsdb_reloads_total", help: "Number of times the database reloaded block data from disk.", Double(statistics.reloads))
+        "prometheus_tsdb_reloads_total", help: "Number of times the database reloaded block data from disk.",
+        Double(statistics.reloads))
     sink.counter(
-        "prometheus_tsdb_reloads_failures_total", help: "Number of times the database failed to reloadBlocks block data from disk.",
+        "prometheus_tsdb_reloads_failures_total",
+        help: "Number of times the database failed to reloadBlocks block data from disk.",
         Double(statistics.reloadsFailed))
     sink.duration(
         "prometheus_tsdb_tombstone_cleanup_seconds", help: "The time taken to recompact blocks to remove tombstones.",
@@ -51,9 +56,11 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
         Double(compactions.skipped))
     sink.duration("prometheus_tsdb_compaction_duration_seconds", help: "Duration of compaction runs", compactions.duration)
     sink.duration(
-        "prometheus_tsdb_compaction_chunk_size_bytes", help: "Final size of chunks on their first compaction", compactions.chunkSizeBytes)
+        "prometheus_tsdb_compaction_chunk_size_bytes", help: "Final size of chunks on their first compaction",
+        compactions.chunkSizeBytes)
     sink.duration(
-        "prometheus_tsdb_compaction_chunk_samples", help: "Final number of samples on their first compaction", compactions.chunkSamples)
+        "prometheus_tsdb_compaction_chunk_samples", help: "Final number of samples on their first compaction",
+        compactions.chunkSamples)
     sink.duration(
         "prometheus_tsdb_compaction_chunk_range_seconds", help: "Final time range of chunks on their first compaction",
         compactions.chunkRangeSeconds)
@@ -75,92 +82,118 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
     sink.counter(
         "prometheus_tsdb_checkpoint_deletions_total", help: "Total number of checkpoint deletions attempted.",
         Double(compactions.checkpointsDeleted))
-    sink.duration("prometheus_tsdb_wal_truncate_duration_seconds", help: "Duration of WAL truncation.", compactions.walTruncations)
+    sink.duration(
+        "prometheus_tsdb_wal_truncate_duration_seconds", help: "Duration of WAL truncation.", compactions.walTruncations)
 
     let retention = statistics.retention
     sink.gauge(
-        "prometheus_tsdb_retention_limit_bytes", help: "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
+        "prometheus_tsdb_retention_limit_bytes",
+        help: "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
         Double(retention.limitBytes))
     sink.gauge(
-        "prometheus_tsdb_retention_limit_seconds", help: "How long to retain samples in storage.", Double(retention.limitMs) / 1000)
+        "prometheus_tsdb_retention_limit_seconds", help: "How long to retain samples in storage.",
+        Double(retention.limitMs) / 1000)
     sink.gauge(
-        "prometheus_tsdb_retention_limit_percentage", help: "Max percentage of total storage to be retained in the tsdb blocks, 0 means disabled",
+        "prometheus_tsdb_retention_limit_percentage",
+        help: "Max percentage of total storage to be retained in the tsdb blocks, 0 means disabled",
         settings.retentionPercentage)
     sink.counter(
         "prometheus_tsdb_size_retentions_total",
-        help: "The number of times that blocks were deleted because the maximum number of bytes was exceeded.", Double(retention.sizeDeletions))
+        help: "The number of times that blocks were deleted because the maximum number of bytes was exceeded.",
+        Double(retention.sizeDeletions))
     sink.counter(
         "prometheus_tsdb_time_retentions_total",
-        help: "The number of times that blocks were deleted because the maximum time limit was exceeded.", Double(retention.timeDeletions))
+        help: "The number of times that blocks were deleted because the maximum time limit was exceeded.",
+        Double(retention.timeDeletions))
     sink.counter(
         "apus_tsdb_rule_retention_rewrites_total", help: "Blocks written anew because a retention rule removed series from them.",
         Double(retention.ruleRewrites))
     sink.counter(
-        "apus_tsdb_rule_retention_samples_removed_total", help: "Samples that retention rules removed.", Double(retention.ruleSamplesRemoved))
+        "apus_tsdb_rule_retention_samples_removed_total", help: "Samples that retention rules removed.",
+        Double(retention.ruleSamplesRemoved))
     sink.gauge(
         "prometheus_tsdb_data_replay_duration_seconds", help: "Time taken to replay the data on disk.", statistics.replaySeconds)
     sink.gauge(
-        "apus_tsdb_log_suspended", help: "1 while the log is given up because the disk refuses it, and samples are in memory only.",
+        "apus_tsdb_log_suspended",
+        help: "1 while the log is given up because the disk refuses it, and samples are in memory only.",
         statistics.suspension == nil ? 0 : 1)
 }
 
 private func collectLog(_ log: WALStatistics, bytes: Int64, into sink: inout MetricSink) {
-    sink.gauge("prometheus_tsdb_wal_segment_current", help: "Write log segment index that TSDB is currently writing to.", Double(log.segment))
+    sink.gauge(
+        "prometheus_tsdb_wal_segment_current", help: "Write log segment index that TSDB is currently writing to.",
+        Double(log.segment))
     sink.gauge("prometheus_tsdb_wal_storage_size_bytes", help: "Size of the write log directory.", Double(bytes))
     sink.counter("prometheus_tsdb_wal_page_flushes_total", help: "Total number of page flushes.", Double(log.pageFlushes))
-    sink.counter("prometheus_tsdb_wal_completed_pages_total", help: "Total number of completed pages.", Double(log.completedPages))
     sink.counter(
-        "prometheus_tsdb_wal_truncations_total", help: "Total number of write log truncations attempted.", Double(log.truncations))
+        "prometheus_tsdb_wal_completed_pages_total", help: "Total number of completed pages.", Double(log.completedPages))
+    sink.counter(
+        "prometheus_tsdb_wal_truncations_total", help: "Total number of write log truncations attempted.", Double(log.truncations)
+    )
     sink.counter(
         "prometheus_tsdb_wal_truncations_failed_total", help: "Total number of write log truncations that failed.",
         Double(log.truncationsFailed))
-    sink.counter("prometheus_tsdb_wal_writes_failed_total", help: "Total number of write log writes that failed.", Double(log.writesFailed))
+    sink.counter(
+        "prometheus_tsdb_wal_writes_failed_total", help: "Total number of write log writes that failed.", Double(log.writesFailed)
+    )
     sink.counter("prometheus_tsdb_wal_corruptions_total", help: "Total number of WAL corruptions.", Double(log.corruptions))
     sink.counter(
-        "apus_tsdb_wal_entries_dropped_total", help: "Samples and series that were taken while the log was suspended, and not written to it.",
+        "apus_tsdb_wal_entries_dropped_total",
+        help: "Samples and series that were taken while the log was suspended, and not written to it.",
         Double(log.entriesDropped))
     sink.counter("apus_tsdb_wal_written_bytes_total", help: "Bytes written to the log.", Double(log.bytesWritten))
     let syncs = log.syncs
     sink.family("prometheus_tsdb_wal_fsync_duration_seconds", help: "Duration of write log fsync.", type: .summary) { family in
         family.summary(
-            quantiles: [0.5, 0.9, 0.99].map { ($0, syncs.quantile($0)) }, sum: syncs.sumSeconds, count: UInt64(clamping: syncs.count))
+            quantiles: [0.5, 0.9, 0.99].map { ($0, syncs.quantile($0)) }, sum: syncs.sumSeconds,
+            count: UInt64(clamping: syncs.count))
     }
 }
 
 private func collectOutOfOrderLog(_ log: WALStatistics, into sink: inout MetricSink) {
     sink.gauge(
-        "prometheus_tsdb_out_of_order_wbl_segment_current", help: "Out of order write log segment index that TSDB is currently writing to.",
+        "prometheus_tsdb_out_of_order_wbl_segment_current",
+        help: "Out of order write log segment index that TSDB is currently writing to.",
         Double(log.segment))
     sink.counter(
         "prometheus_tsdb_out_of_order_wbl_page_flushes_total", help: "Total number of page flushes.", Double(log.pageFlushes))
     sink.counter(
-        "prometheus_tsdb_out_of_order_wbl_writes_failed_total", help: "Total number of out of order write log writes that failed.",
+        "prometheus_tsdb_out_of_order_wbl_writes_failed_total",
+        help: "Total number of out of order write log writes that failed.",
         Double(log.writesFailed))
 }
 
 private func collectChunkFiles(_ files: HeadChunkFiles.Statistics, into sink: inout MetricSink) {
-    sink.gauge("prometheus_tsdb_head_chunks_storage_size_bytes", help: "Size of the chunks_head directory.", Double(files.sizeBytes))
-    sink.counter("prometheus_tsdb_mmap_chunks_total", help: "Total number of chunks that were memory-mapped.", Double(files.chunksWritten))
+    sink.gauge(
+        "prometheus_tsdb_head_chunks_storage_size_bytes", help: "Size of the chunks_head directory.", Double(files.sizeBytes))
     sink.counter(
-        "prometheus_tsdb_mmap_chunk_corruptions_total", help: "Total number of memory-mapped chunk corruptions.", Double(files.corruptions))
+        "prometheus_tsdb_mmap_chunks_total", help: "Total number of chunks that were memory-mapped.", Double(files.chunksWritten))
     sink.counter(
-        "apus_tsdb_mmap_chunks_refused_total", help: "Chunks that the disk did not take, which stay in memory.", Double(files.chunksRefused))
+        "prometheus_tsdb_mmap_chunk_corruptions_total", help: "Total number of memory-mapped chunk corruptions.",
+        Double(files.corruptions))
+    sink.counter(
+        "apus_tsdb_mmap_chunks_refused_total", help: "Chunks that the disk did not take, which stay in memory.",
+        Double(files.chunksRefused))
 }
 
 private func collectExemplars(_ exemplars: ExemplarRing.Statistics, into sink: inout MetricSink) {
     sink.counter(
-        "prometheus_tsdb_exemplar_exemplars_appended_total", help: "Total number of appended exemplars.", Double(exemplars.appended))
+        "prometheus_tsdb_exemplar_exemplars_appended_total", help: "Total number of appended exemplars.",
+        Double(exemplars.appended))
     sink.gauge(
-        "prometheus_tsdb_exemplar_exemplars_in_storage", help: "Number of exemplars currently in circular storage.", Double(exemplars.count))
+        "prometheus_tsdb_exemplar_exemplars_in_storage", help: "Number of exemplars currently in circular storage.",
+        Double(exemplars.count))
     sink.gauge(
-        "prometheus_tsdb_exemplar_series_with_exemplars_in_storage", help: "Number of series with exemplars currently in circular storage.",
+        "prometheus_tsdb_exemplar_series_with_exemplars_in_storage",
+        help: "Number of series with exemplars currently in circular storage.",
         Double(exemplars.series))
     sink.gauge(
         "prometheus_tsdb_exemplar_max_exemplars", help: "Total number of exemplars the exemplar storage can store, resizeable.",
         Double(exemplars.capacity))
     sink.gauge(
         "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
-        help: "The timestamp of the oldest exemplar stored in circular storage. Useful to check for what time range the current exemplar "
+        help:
+            "The timestamp of the oldest exemplar stored in circular storage. Useful to check for what time range the current exemplar "
             + "buffer limit allows. This usually means the last timestamp for all exemplars for a typical setup. This is not true though if one "
             + "of the series timestamp is in future compared to rest series.", Double(exemplars.oldestTimestampMs) / 1000)
     sink.counter(
@@ -170,9 +203,12 @@ private func collectExemplars(_ exemplars: ExemplarRing.Statistics, into sink: i
 
 private func collectBudget(_ budget: MemoryBudget.Statistics, into sink: inout MetricSink) {
     sink.gauge("apus_memory_limit_bytes", help: "What --memory.limit allows.", Double(budget.limitBytes))
-    sink.family("apus_memory_used_bytes", help: "Memory that counts against --memory.limit, by what it is used for.", type: .gauge) { family in
+    sink.family(
+        "apus_memory_used_bytes", help: "Memory that counts against --memory.limit, by what it is used for.", type: .gauge
+    ) { family in
         for (part, bytes) in [
-            ("head", budget.use.head), ("scrape", budget.use.scrape), ("exemplars", budget.use.exemplars), ("queries", budget.use.queries),
+            ("head", budget.use.head), ("scrape", budget.use.scrape), ("exemplars", budget.use.exemplars),
+            ("queries", budget.use.queries),
         ] {
             family.sample(Double(bytes), labels: [("part", part)])
         }

@@ -148,7 +148,9 @@ public final class MemoryBudget: QueryMemory, Sendable {
                 let before = state.statistics.stage
                 let after = Self.stage(useBytes: use.total, limitBytes: limit, from: before)
                 state.statistics.stage = after
-                for stage in Stage.allCases where stage > before && stage <= after { state.statistics.entered[stage.rawValue] += 1 }
+                for stage in Stage.allCases where stage > before && stage <= after {
+                    state.statistics.entered[stage.rawValue] += 1
+                }
                 let seals = after >= .sealing && state.sealedNs.map { now &- $0 >= Self.sealPauseNs } ?? true
                 if seals { state.sealedNs = now }
                 return (before, after, use, seals)
@@ -163,7 +165,8 @@ public final class MemoryBudget: QueryMemory, Sendable {
 
     private func announce(_ before: Stage, _ after: Stage, _ use: MemoryUse, _ actions: Actions) {
         let fields = [
-            ("step", after.name), ("in_use", formatBytes(use.total)), ("limit", formatBytes(limitBytes)), ("head", formatBytes(use.head)),
+            ("step", after.name), ("in_use", formatBytes(use.total)), ("limit", formatBytes(limitBytes)),
+            ("head", formatBytes(use.head)),
             ("scrape", formatBytes(use.scrape)), ("queries", formatBytes(use.queries)),
         ]
         if after < before { return actions.log(false, "Memory is well below --memory.limit again", fields) }
@@ -206,7 +209,8 @@ public final class MemoryBudget: QueryMemory, Sendable {
                 return nil
             }
             state.statistics.queriesRefused += 1
-            return "query needs more memory than there is: \(formatBytes(use.total)) of \(formatBytes(limit)) (--memory.limit) are in use, "
+            return
+                "query needs more memory than there is: \(formatBytes(use.total)) of \(formatBytes(limit)) (--memory.limit) are in use, "
                 + "\(formatBytes(use.queries)) of it by queries; ask for fewer series, a shorter range or a longer step"
         }
     }

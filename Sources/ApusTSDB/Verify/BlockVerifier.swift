@@ -66,7 +66,9 @@ public struct BlockVerifier {
     private mutating func run(_ files: any FileSystem, _ onProgress: (Double) -> Void) throws(BlockError) {
         let meta = try BlockMeta.read(directory: directory, files: files)
         if meta.ulid.description != Self.name(of: directory) { found(directory, "meta.json is that of block \(meta.ulid)") }
-        if meta.minTimeMs > meta.maxTimeMs { found(directory, "meta.json: minTime \(meta.minTimeMs) is after maxTime \(meta.maxTimeMs)") }
+        if meta.minTimeMs > meta.maxTimeMs {
+            found(directory, "meta.json: minTime \(meta.minTimeMs) is after maxTime \(meta.maxTimeMs)")
+        }
         let index = try IndexReader(path: joinPath(directory, IndexFormat.fileName), files: files)
         let chunks = try ChunkFileReader(directory: joinPath(directory, ChunkFile.directoryName), files: files)
         let (tombstones, _) = try Tombstones.read(directory: directory, files: files)
@@ -116,7 +118,9 @@ public struct BlockVerifier {
             let known = chunks.path(of: meta.ref)
             let path = known.isEmpty ? joinPath(directory, ChunkFile.directoryName) : known
             if meta.minTimeMs > meta.maxTimeMs { found(path, "chunk \(meta.ref.offset) of \(labels) ends before it begins") }
-            if let lastMax, meta.minTimeMs <= lastMax { found(path, "chunk at \(meta.ref.offset) of \(labels) overlaps the one before") }
+            if let lastMax, meta.minTimeMs <= lastMax {
+                found(path, "chunk at \(meta.ref.offset) of \(labels) overlaps the one before")
+            }
             lastMax = meta.maxTimeMs
             if meta.minTimeMs < block.minTimeMs || meta.maxTimeMs >= block.maxTimeMs {
                 found(path, "chunk at \(meta.ref.offset) of \(labels) is outside of the block's time")
@@ -134,7 +138,9 @@ public struct BlockVerifier {
                 } else {
                     statistics.histogramSamples += UInt64(columns.count)
                 }
-                if columns.count != chunk.count { found(path, "chunk at \(meta.ref.offset) says \(chunk.count) samples and has \(columns.count)") }
+                if columns.count != chunk.count {
+                    found(path, "chunk at \(meta.ref.offset) says \(chunk.count) samples and has \(columns.count)")
+                }
                 verifyTimes(columns, meta, labels, path, &lastTime)
             } catch { found(path, "chunk at \(meta.ref.offset) of \(labels): \(error)") }
         }
@@ -147,7 +153,8 @@ public struct BlockVerifier {
         for sample in 0..<columns.count {
             let time = columns.timestampMs(at: sample)
             if let lastTime, time <= lastTime {
-                return found(path, "chunk at \(meta.ref.offset) of \(labels): sample \(sample) at \(time) is not after \(lastTime)")
+                return found(
+                    path, "chunk at \(meta.ref.offset) of \(labels): sample \(sample) at \(time) is not after \(lastTime)")
             }
             lastTime = time
         }
@@ -155,7 +162,8 @@ public struct BlockVerifier {
         if first != meta.minTimeMs || last != meta.maxTimeMs {
             found(
                 path,
-                "chunk at \(meta.ref.offset) of \(labels): the index says \(meta.minTimeMs) to \(meta.maxTimeMs), the samples \(first) to \(last)")
+                "chunk at \(meta.ref.offset) of \(labels): the index says \(meta.minTimeMs) to \(meta.maxTimeMs), the samples \(first) to \(last)"
+            )
         }
     }
 
@@ -172,7 +180,9 @@ public struct BlockVerifier {
                         found(index.path, "postings of \(name)=\(value) are out of order")
                         break
                     }
-                    if list.contains(where: { !known.contains($0) }) { found(index.path, "postings of \(name)=\(value) name an unknown series") }
+                    if list.contains(where: { !known.contains($0) }) {
+                        found(index.path, "postings of \(name)=\(value) name an unknown series")
+                    }
                     let expected = pairs[Label(name, value)] ?? 0
                     if list.count != expected {
                         found(index.path, "postings of \(name)=\(value) have \(list.count) series, \(expected) carry the pair")
@@ -188,7 +198,8 @@ public struct BlockVerifier {
         // Numbers of a block that could not be read to the end prove nothing.
         guard findings == 0 else { return }
         for (name, said, counted) in [
-            ("numSamples", meta.statistics.samples, statistics.samples), ("numSeries", meta.statistics.series, UInt64(counts.series)),
+            ("numSamples", meta.statistics.samples, statistics.samples),
+            ("numSeries", meta.statistics.series, UInt64(counts.series)),
             ("numChunks", meta.statistics.chunks, statistics.chunks),
         ] where said != counted {
             found(path, "\(name) is \(said), the block has \(counted)")

@@ -34,7 +34,9 @@ public enum LogVerifier {
                 counts.samples += record.samples.count + record.samples.histograms.count
             }
             if record.unknownRecords > 0 { report(Finding(directory, "\(record.unknownRecords) records of unknown types")) }
-            if record.unreadableHistograms > 0 { report(Finding(directory, "\(record.unreadableHistograms) histograms can't be read")) }
+            if record.unreadableHistograms > 0 {
+                report(Finding(directory, "\(record.unreadableHistograms) histograms can't be read"))
+            }
         } catch { report(Finding(directory, "\(error)")) }
         return counts
     }
@@ -48,7 +50,9 @@ public enum HeadChunksVerifier {
             guard try files.exists(directory) else { return counts }
             var previous: Int?
             for entry in try files.list(directory) {
-                guard !entry.name.isEmpty, entry.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(entry.name) else { continue }
+                guard !entry.name.isEmpty, entry.name.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+                    let number = Int(entry.name)
+                else { continue }
                 let path = joinPath(directory, entry.name)
                 if let previous, number != previous + 1 { report(Finding(path, "the file before it is missing")) }
                 previous = number
@@ -59,7 +63,9 @@ public enum HeadChunksVerifier {
         return counts
     }
 
-    private static func verify(_ path: String, _ mapping: any FileMapping, _ counts: inout VerifiedCounts, _ report: (Finding) -> Void) {
+    private static func verify(
+        _ path: String, _ mapping: any FileMapping, _ counts: inout VerifiedCounts, _ report: (Finding) -> Void
+    ) {
         // SAFETY: the mapping is as long as the file was, and lives as long as this call.
         let bytes = unsafe mapping.bytes
         guard bytes.count >= HeadChunkFormat.headerBytes else {

@@ -24,7 +24,8 @@ struct DatabaseService: Service {
     static let interval: Duration = .seconds(1)
 
     init(
-        gate: DatabaseGate, opened: Opening, flags: StorageFlags, options: DatabaseOptions, scrape: ScrapeManager, time: any TimeSource
+        gate: DatabaseGate, opened: Opening, flags: StorageFlags, options: DatabaseOptions, scrape: ScrapeManager,
+        time: any TimeSource
     ) {
         self.gate = gate
         self.opened = opened
@@ -92,7 +93,11 @@ struct DatabaseService: Service {
                 refuseSeries: { database.head.refuseNewSeries($0) },
                 log: { isWarning, message, fields in
                     let metadata = Logger.Metadata(fields.map { ($0.name, .string($0.value)) }) { $1 }
-                    if isWarning { log.warning("\(message)", metadata: metadata) } else { log.info("\(message)", metadata: metadata) }
+                    if isWarning {
+                        log.warning("\(message)", metadata: metadata)
+                    } else {
+                        log.info("\(message)", metadata: metadata)
+                    }
                 }))
     }
 

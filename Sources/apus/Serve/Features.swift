@@ -17,7 +17,9 @@ struct Features {
             case "promql-delayed-name-removal": delayedNameRemoval = true
             case "exemplar-storage": exemplarStorage = true
             // On for everybody by now.
-            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms", "auto-reload-config": break
+            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms",
+                "auto-reload-config":
+                break
             default:
                 log.warning("Unknown option for --enable-feature", metadata: ["option": "\(name)"])
                 continue

@@ -20,7 +20,10 @@ final class Reloader: Sendable {
     /// One reload at a time.
     private let gate = ReloadGate()
 
-    init(file: String, scrape: ScrapeManager, storage: DatabaseGate, settings: StorageSettings, state: ConfigurationState, time: any TimeSource) {
+    init(
+        file: String, scrape: ScrapeManager, storage: DatabaseGate, settings: StorageSettings, state: ConfigurationState,
+        time: any TimeSource
+    ) {
         self.file = file
         self.scrape = scrape
         self.storage = storage

@@ -73,7 +73,8 @@ struct ServerProcess {
         scrapeOptions.workerCount = max(4, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         // Two servers with the same targets, told apart by their host or their external labels, start at other moments.
         scrapeOptions.offsetSeed = configuration.global.externalLabels.hash64(seed: hashBytes(hostName().bytes.span))
-        scrape = ScrapeManager(store: gate, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))
+        scrape = ScrapeManager(
+            store: gate, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))
 
         let state = ConfigurationState()
         reloader = Reloader(file: file, scrape: scrape, storage: gate, settings: settings, state: state, time: time)
@@ -110,7 +111,10 @@ struct ServerProcess {
     func run() async throws {
         log.info(
             "Starting Apus",
-            metadata: ["version": "\(Version.number)", "compatible": "Prometheus \(Version.build.version)", "platform": "\(Version.platform)"])
+            metadata: [
+                "version": "\(Version.number)", "compatible": "Prometheus \(Version.build.version)",
+                "platform": "\(Version.platform)",
+            ])
         let listeners = web.services(log: Logger(label: "web")) { [log] address in
             log.info("Listening on", metadata: ["address": "\(address)"])
         }

@@ -27,12 +27,15 @@ struct SizeFlag: ExpressibleByArgument, Sendable, CustomStringConvertible {
         let unit = argument.dropFirst(number.count)
         guard let value = Double(number), value >= 0 else { return nil }
         let shifts: [Substring: Int] = [
-            "B": 0, "KB": 10, "KiB": 10, "MB": 20, "MiB": 20, "GB": 30, "GiB": 30, "TB": 40, "TiB": 40, "PB": 50, "PiB": 50, "EB": 60, "EiB": 60,
+            "B": 0, "KB": 10, "KiB": 10, "MB": 20, "MiB": 20, "GB": 30, "GiB": 30, "TB": 40, "TiB": 40, "PB": 50, "PiB": 50,
+            "EB": 60, "EiB": 60,
         ]
         if unit.isEmpty, value == 0 {
             bytes = 0
         } else {
-            guard let shift = shifts[unit], let whole = Int(exactly: (value * Double(1 << shift)).rounded(.towardZero)) else { return nil }
+            guard let shift = shifts[unit], let whole = Int(exactly: (value * Double(1 << shift)).rounded(.towardZero)) else {
+                return nil
+            }
             bytes = whole
         }
         text = argument
@@ -44,26 +47,35 @@ struct SizeFlag: ExpressibleByArgument, Sendable, CustomStringConvertible {
 struct StorageFlags: ParsableArguments {
     @Option(
         name: .customLong("storage.mode"),
-        help: "Where samples are kept. disk: in --storage.tsdb.path. memory: nowhere else, and they are gone when the server stops.")
+        help:
+            "Where samples are kept. disk: in --storage.tsdb.path. memory: nowhere else, and they are gone when the server stops."
+    )
     var mode = StorageMode.disk
 
-    @Option(name: .customLong("storage.tsdb.path"), help: "Directory for samples, as Prometheus has it. Not used with --storage.mode=memory.")
+    @Option(
+        name: .customLong("storage.tsdb.path"),
+        help: "Directory for samples, as Prometheus has it. Not used with --storage.mode=memory.")
     var path = "data/"
 
     @Option(
         name: .customLong("storage.tsdb.retention.time"),
-        help: "How long to keep samples; 15d when neither time nor size is given. The configuration's storage.tsdb.retention wins.")
+        help:
+            "How long to keep samples; 15d when neither time nor size is given. The configuration's storage.tsdb.retention wins.")
     var retentionTime: DurationFlag?
 
     @Option(
         name: .customLong("storage.tsdb.retention.size"),
-        help: "Most bytes of blocks and logs, with a unit: 512MB. The oldest blocks go. The configuration's storage.tsdb.retention wins.")
+        help:
+            "Most bytes of blocks and logs, with a unit: 512MB. The oldest blocks go. The configuration's storage.tsdb.retention wins."
+    )
     var retentionSize = SizeFlag(bytes: 0)
 
     @Flag(name: .customLong("storage.tsdb.no-lockfile"), inversion: .prefixedNo, help: "Do not lock the data directory.")
     var hasNoLockFile = false
 
-    @Option(name: .customLong("storage.tsdb.min-block-duration"), help: ArgumentHelp("Time of a block written from memory.", visibility: .hidden))
+    @Option(
+        name: .customLong("storage.tsdb.min-block-duration"),
+        help: ArgumentHelp("Time of a block written from memory.", visibility: .hidden))
     var minBlockDuration = DurationFlag(ms: DatabaseOptions.defaultBlockDurationMs)
 
     @Option(
@@ -71,13 +83,19 @@ struct StorageFlags: ParsableArguments {
         help: ArgumentHelp("Longest time of a compacted block; 0: 31 days or a tenth of the retention.", visibility: .hidden))
     var maxBlockDuration = DurationFlag(ms: 0)
 
-    @Option(name: .customLong("storage.tsdb.wal-segment-size"), help: ArgumentHelp("Size of a segment of the log.", visibility: .hidden))
+    @Option(
+        name: .customLong("storage.tsdb.wal-segment-size"),
+        help: ArgumentHelp("Size of a segment of the log.", visibility: .hidden))
     var walSegmentSize = SizeFlag(bytes: 128 << 20)
 
-    @Flag(name: .customLong("storage.tsdb.wal-compression"), inversion: .prefixedNo, help: ArgumentHelp("Compress the log.", visibility: .hidden))
+    @Flag(
+        name: .customLong("storage.tsdb.wal-compression"), inversion: .prefixedNo,
+        help: ArgumentHelp("Compress the log.", visibility: .hidden))
     var isWALCompressed = true
 
-    @Option(name: .customLong("storage.tsdb.wal-compression-type"), help: ArgumentHelp("How the log is compressed.", visibility: .hidden))
+    @Option(
+        name: .customLong("storage.tsdb.wal-compression-type"),
+        help: ArgumentHelp("How the log is compressed.", visibility: .hidden))
     var walCompression = WALCompression.snappy
 
     @Option(
@@ -86,11 +104,13 @@ struct StorageFlags: ParsableArguments {
     var walSyncInterval = DurationFlag(ms: 1000)
 
     @Option(
-        name: .customLong("storage.tsdb.samples-per-chunk"), help: ArgumentHelp("Samples after which a chunk is full.", visibility: .hidden))
+        name: .customLong("storage.tsdb.samples-per-chunk"),
+        help: ArgumentHelp("Samples after which a chunk is full.", visibility: .hidden))
     var samplesPerChunk = 120
 
     @Option(
-        name: .customLong("storage.tsdb.head-chunks-write-queue-size"), help: ArgumentHelp("Taken and not needed.", visibility: .hidden))
+        name: .customLong("storage.tsdb.head-chunks-write-queue-size"),
+        help: ArgumentHelp("Taken and not needed.", visibility: .hidden))
     var headChunksWriteQueueSize = 0
 
     @Flag(
@@ -98,12 +118,15 @@ struct StorageFlags: ParsableArguments {
         help: ArgumentHelp("Taken; overlapping blocks are always allowed.", visibility: .hidden))
     var allowsOverlappingBlocks = true
 
-    @Option(name: .customLong("storage.head.max-series"), help: "Most series in memory; new ones beyond are refused. 0: no limit.")
+    @Option(
+        name: .customLong("storage.head.max-series"), help: "Most series in memory; new ones beyond are refused. 0: no limit.")
     var maximumSeries = 0
 
     @Option(
         name: .customLong("memory.limit"),
-        help: "Memory for samples, series and queries, with a unit: 2GB. Near it, chunks are sealed early, expensive queries and then new series refused. 0: no limit.")
+        help:
+            "Memory for samples, series and queries, with a unit: 2GB. Near it, chunks are sealed early, expensive queries and then new series refused. 0: no limit."
+    )
     var memoryLimit = SizeFlag(bytes: 0)
 }
 
@@ -119,7 +142,9 @@ extension StorageFlags {
             throw ValidationError("flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB")
         }
         guard walSyncInterval.ms > 0 else { throw ValidationError("--storage.wal.sync-interval must be greater than 0") }
-        guard (2...440).contains(samplesPerChunk) else { throw ValidationError("--storage.tsdb.samples-per-chunk must be between 2 and 440") }
+        guard (2...440).contains(samplesPerChunk) else {
+            throw ValidationError("--storage.tsdb.samples-per-chunk must be between 2 and 440")
+        }
         guard memoryLimit.bytes == 0 || memoryLimit.bytes >= Self.leastMemoryLimit else {
             throw ValidationError("--memory.limit must be 0 or at least \(Self.leastMemoryLimit >> 20)MB")
         }

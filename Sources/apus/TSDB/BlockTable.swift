@@ -15,8 +15,10 @@ struct BlockTable {
     func row(_ meta: BlockMeta, sizeBytes: Int) -> [String] {
         [
             meta.ulid.description, time(meta.minTimeMs), time(meta.maxTimeMs),
-            formatGoDuration(ms: meta.maxTimeMs.subtractingReportingOverflow(meta.minTimeMs).partialValue), String(meta.statistics.samples),
-            String(meta.statistics.chunks), String(meta.statistics.series), isHumanReadable ? formatExactBytes(sizeBytes) : String(sizeBytes),
+            formatGoDuration(ms: meta.maxTimeMs.subtractingReportingOverflow(meta.minTimeMs).partialValue),
+            String(meta.statistics.samples),
+            String(meta.statistics.chunks), String(meta.statistics.series),
+            isHumanReadable ? formatExactBytes(sizeBytes) : String(sizeBytes),
         ]
     }
 
@@ -30,7 +32,9 @@ struct BlockTable {
     static func text(_ rows: [[String]]) -> String {
         var widths = [Int](repeating: leastWidth, count: header.count)
         for row in rows {
-            for (column, cell) in row.enumerated() where column < widths.count { widths[column] = max(widths[column], cell.utf8.count + gap) }
+            for (column, cell) in row.enumerated() where column < widths.count {
+                widths[column] = max(widths[column], cell.utf8.count + gap)
+            }
         }
         return rows.map { row in
             row.enumerated().map { column, cell in

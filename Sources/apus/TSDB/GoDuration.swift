@@ -18,7 +18,9 @@ func formatExactBytes(_ bytes: Int) -> String {
     if bytes == 0 { return "0B" }
     var rest = bytes.magnitude
     var text = bytes < 0 ? "-" : ""
-    for (unit, shift) in [("EiB", 60), ("PiB", 50), ("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)] as [(String, UInt)] {
+    for (unit, shift) in [("EiB", 60), ("PiB", 50), ("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)]
+        as [(String, UInt)]
+    {
         let count = rest >> shift
         if count == 0 { continue }
         text += "\(count)\(unit)"

@@ -6,7 +6,9 @@ import ArgumentParser
 struct TSDB: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tsdb", abstract: "Look into data directories and make blocks.",
-        subcommands: [TSDBList.self, TSDBAnalyze.self, TSDBVerify.self, TSDBCreateBlocks.self])
+        subcommands: [
+            TSDBList.self, TSDBAnalyze.self, TSDBDump.self, TSDBDumpOpenMetrics.self, TSDBVerify.self, TSDBCreateBlocks.self,
+        ])
 }
 
 /// Ends a command with a message and exit status 1.

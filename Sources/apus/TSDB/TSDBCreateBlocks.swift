@@ -32,7 +32,9 @@ struct CreateBlocksFromOpenMetrics: ParsableCommand {
     @Option(name: .customLong("max-block-duration"), help: ArgumentHelp("Longest time of a block.", visibility: .hidden))
     var maxBlockDuration = DurationFlag(ms: 2 * 3_600_000)
 
-    @Option(name: .customLong("max-memory-samples"), help: ArgumentHelp("Samples held in memory before they go to a file.", visibility: .hidden))
+    @Option(
+        name: .customLong("max-memory-samples"),
+        help: ArgumentHelp("Samples held in memory before they go to a file.", visibility: .hidden))
     var maxSamples = 4 << 20
 
     @Argument(help: "The file.")

@@ -4,7 +4,9 @@ import ArgumentParser
 struct TSDBList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the blocks of a data directory.",
-        discussion: "Changes nothing, also while a server runs on the directory. Blocks that can't be opened are named on standard error.")
+        discussion:
+            "Changes nothing, also while a server runs on the directory. Blocks that can't be opened are named on standard error."
+    )
 
     @Flag(name: [.customShort("r"), .customLong("human-readable")], help: "Print times and sizes for people.")
     var isHumanReadable = false

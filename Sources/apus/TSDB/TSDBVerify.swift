@@ -5,7 +5,8 @@ import ArgumentParser
 /// `apus tsdb verify`: reads everything of a data directory and says what is damaged.
 struct TSDBVerify: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Read all of a data directory, check every checksum, order and count, and report damage.",
+        commandName: "verify",
+        abstract: "Read all of a data directory, check every checksum, order and count, and report damage.",
         discussion: """
             Changes nothing. Beside a running server, what it is writing at the moment may show as damage.
             Exit status: 0 when all is well, 1 when something is damaged.
@@ -40,7 +41,8 @@ struct TSDBVerify: ParsableCommand {
                 guard try files.exists(log) else { continue }
                 let bar = ProgressBar("Log \(name)")
                 let before = findings
-                let counts = LogVerifier.verify(log, files: files, onProgress: { bar.show(Int($0 * 1000), of: 1000) }, report: report)
+                let counts = LogVerifier.verify(
+                    log, files: files, onProgress: { bar.show(Int($0 * 1000), of: 1000) }, report: report)
                 bar.finish()
                 if findings == before { print("ok       \(log): \(counts.records) records, \(counts.samples) samples") }
             }

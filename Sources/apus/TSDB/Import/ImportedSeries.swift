@@ -57,7 +57,9 @@ final class RangeSeries: ChunkSeriesSet {
     private(set) var minTimeMs = Int64.max
     private(set) var maxTimeMs = Int64.min
 
-    init(_ spool: SampleSpool, index: Int64, startMs: Int64, series: ImportedSeries, order: [UInt32], maxRows: Int) throws(FileError) {
+    init(_ spool: SampleSpool, index: Int64, startMs: Int64, series: ImportedSeries, order: [UInt32], maxRows: Int)
+        throws(FileError)
+    {
         self.spool = spool
         self.index = index
         self.startMs = startMs

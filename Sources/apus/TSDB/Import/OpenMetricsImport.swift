@@ -80,12 +80,15 @@ final class OpenMetricsImport {
         }
     }
 
-    private func number(of line: OpenMetricsParser.SeriesLine, _ parser: OpenMetricsParser, _ page: Span<UInt8>) throws -> UInt32 {
+    private func number(of line: OpenMetricsParser.SeriesLine, _ parser: OpenMetricsParser, _ page: Span<UInt8>) throws -> UInt32
+    {
         // The type decides how bounds are written, so the same text may be two series.
         let writesBounds = parser.currentType == .histogram || parser.currentType == .summary
         let hash = hashBytes(page.extracting(line.text), seed: writesBounds ? ~series.seed : series.seed)
         if let known = series.find(text: hash) { return known }
-        guard series.labels.count < Int(UInt32.max) else { throw ImportError("the file has more series than one import can hold") }
+        guard series.labels.count < Int(UInt32.max) else {
+            throw ImportError("the file has more series than one import can hold")
+        }
         let parts = parser.labels(page)
         var names = Set<ByteString>()
         for label in parts where !names.insert(label.name).inserted {

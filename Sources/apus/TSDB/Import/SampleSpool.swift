@@ -73,7 +73,9 @@ final class SampleSpool {
             guard let range = ranges[index], !range.rows.isEmpty else { continue }
             let bytes = range.rows.count * Self.rowBytes
             let result: Result<Void, FileError> = unsafe range.rows.withUnsafeBytes { buffer in
-                do throws(FileError) { return .success(try unsafe file.write(buffer, at: fileBytes)) } catch { return .failure(error) }
+                do throws(FileError) { return .success(try unsafe file.write(buffer, at: fileBytes)) } catch {
+                    return .failure(error)
+                }
             }
             try result.get()
             range.runs.append((fileBytes, range.rows.count))
