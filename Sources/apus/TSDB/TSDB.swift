@@ -7,7 +7,7 @@ struct TSDB: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tsdb", abstract: "Look into data directories and make blocks.",
         subcommands: [
-            TSDBList.self, TSDBAnalyze.self, TSDBDump.self, TSDBDumpOpenMetrics.self, TSDBVerify.self, TSDBCreateBlocks.self,
+            TSDBList.self, TSDBAnalyze.self, TSDBDump.self, TSDBDumpOpenMetrics.self, TSDBVerify.self, TSDBCreateBlocks.self, TSDBBench.self,
         ])
 }
 
