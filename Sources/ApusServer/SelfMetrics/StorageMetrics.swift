@@ -10,7 +10,7 @@ func collectStorage(_ storage: DatabaseGate, into sink: inout MetricSink) {
     collectHead(statistics.head, into: &sink)
     collectBlocks(statistics, database.settings, into: &sink)
     if let wal = statistics.wal { collectLog(wal, bytes: statistics.walBytes, into: &sink) }
-    if let wbl = statistics.wbl { collectOutOfOrderLog(wbl, into: &sink) }
+    if let wbl = statistics.wbl { collectOutOfOrderLog(wbl, bytes: statistics.wblBytes, into: &sink) }
     if let files = statistics.chunkFiles { collectChunkFiles(files, into: &sink) }
     collectExemplars(database.exemplarStatistics, into: &sink)
 }
@@ -21,6 +21,9 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
         "prometheus_tsdb_storage_blocks_bytes",
         help: "The number of bytes that are currently used for local storage by all blocks.",
         Double(statistics.blockBytes))
+    sink.gauge(
+        "prometheus_tsdb_symbol_table_size_bytes", help: "Size of symbol table in memory for loaded blocks",
+        Double(statistics.symbolTableBytes))
     sink.gauge("apus_tsdb_blocks_broken", help: "Blocks in the directory that can't be opened.", Double(statistics.brokenBlocks))
     let oldest = Double(statistics.minTimeMs)
     sink.gauge(
@@ -55,15 +58,6 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
         "prometheus_tsdb_compactions_skipped_total", help: "Total number of skipped compactions due to disabled auto compaction.",
         Double(compactions.skipped))
     sink.duration("prometheus_tsdb_compaction_duration_seconds", help: "Duration of compaction runs", compactions.duration)
-    sink.duration(
-        "prometheus_tsdb_compaction_chunk_size_bytes", help: "Final size of chunks on their first compaction",
-        compactions.chunkSizeBytes)
-    sink.duration(
-        "prometheus_tsdb_compaction_chunk_samples", help: "Final number of samples on their first compaction",
-        compactions.chunkSamples)
-    sink.duration(
-        "prometheus_tsdb_compaction_chunk_range_seconds", help: "Final time range of chunks on their first compaction",
-        compactions.chunkRangeSeconds)
     sink.gauge(
         "prometheus_tsdb_compaction_populating_block", help: "Set to 1 when a block is currently being written to the disk.",
         compactions.isPopulating ? 1 : 0)
@@ -105,12 +99,6 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
         "prometheus_tsdb_time_retentions_total",
         help: "The number of times that blocks were deleted because the maximum time limit was exceeded.",
         Double(retention.timeDeletions))
-    sink.counter(
-        "apus_tsdb_rule_retention_rewrites_total", help: "Blocks written anew because a retention rule removed series from them.",
-        Double(retention.ruleRewrites))
-    sink.counter(
-        "apus_tsdb_rule_retention_samples_removed_total", help: "Samples that retention rules removed.",
-        Double(retention.ruleSamplesRemoved))
     sink.gauge(
         "prometheus_tsdb_data_replay_duration_seconds", help: "Time taken to replay the data on disk.", statistics.replaySeconds)
     sink.gauge(
@@ -150,7 +138,9 @@ private func collectLog(_ log: WALStatistics, bytes: Int64, into sink: inout Met
     }
 }
 
-private func collectOutOfOrderLog(_ log: WALStatistics, into sink: inout MetricSink) {
+private func collectOutOfOrderLog(_ log: WALStatistics, bytes: Int64, into sink: inout MetricSink) {
+    sink.gauge(
+        "prometheus_tsdb_out_of_order_wbl_storage_size_bytes", help: "Size of the out of order write log directory.", Double(bytes))
     sink.gauge(
         "prometheus_tsdb_out_of_order_wbl_segment_current",
         help: "Out of order write log segment index that TSDB is currently writing to.",

@@ -85,8 +85,8 @@ struct TSDBBenchWrite: ParsableCommand {
         guard case .object(let members) = try JSONReader.read(text) else { throw ImportError("\(file ?? ""): a line is no object") }
         return LabelSet(
             try members.map { member in
-                guard case .string(let value) = member.value else { throw ImportError("\(file ?? ""): label \(member.key) is no string") }
-                return Label(member.key, value)
+                guard case .string(let value) = member.value else { throw ImportError("\(file ?? ""): label \(member.name) is no string") }
+                return Label(member.name, value)
             })
     }
 
