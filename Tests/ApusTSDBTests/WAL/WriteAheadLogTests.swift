@@ -95,7 +95,6 @@ import Testing
     @Test("a sync syncs what was written since the last, full segments and the directory included")
     func syncs() throws {
         let log = try open()
-        let before = files.count(.syncDirectory)
         // Those that made the log's own directory durable.
         let opening = files.count(.syncDirectory)
         #expect(opening >= 1)
