@@ -83,7 +83,7 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
     sink.gauge(
         "prometheus_tsdb_retention_limit_bytes",
         help: "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
-        Double(retention.limitBytes))
+        Double(settings.retentionPercentage > 0 ? retention.limitBytes : settings.retentionBytes))
     sink.gauge(
         "prometheus_tsdb_retention_limit_seconds", help: "How long to retain samples in storage.",
         Double(retention.limitMs) / 1000)
