@@ -51,7 +51,8 @@ extension Database {
             try HeadChunkFiles.open(joinPath(directory, DatabaseDisk.chunkFilesName), files: files, readOnly: isReadOnly, time: time)
         }
         var headOptions = options.headOptions
-        headOptions.chunkFiles = isReadOnly ? nil : chunkFiles
+        // Also when it is read only and takes nothing: what is mapped must live as long as the head and its readers.
+        headOptions.chunkFiles = chunkFiles
         let head = Head(options: headOptions, time: time)
         let replay = DatabaseReplay(head: head, directory: directory, files: files, observer: observer, isReadOnly: isReadOnly)
         let repairs = try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs)

@@ -25,8 +25,6 @@ struct DatabaseReplay {
         var repairs = try replayLog(wal, replay)
         let report = replay.finish()
         repairs += try replayOutOfOrder(replay)
-        // Mapped files live as long as what was read from them: when read only, nobody else holds them.
-        if isReadOnly { head.keepForReaders(chunkFiles) }
         observer.log(
             .info, "WAL replay completed",
             [
