@@ -189,6 +189,7 @@ import ApusStorage
 
     /// Makes the series of a slot, whose run of `labels.pairs` is written; frees the run when it cannot.
     private func insert(_ slot: Int, run offset: UInt32) throws(AppendError) {
+        if bySet.isFull { growTable() }
         guard let entry = unsafe series.place(slot) else {
             labels.freeRun(offset)
             throw .limit("series slot \(slot) cannot be used")
@@ -199,6 +200,17 @@ import ApusStorage
         let hash = unsafe labels.hash(labels.run(at: offset))
         bySet.insert(slot, hash: hash) { self.hashOfSeries($0) }
         seriesCount += 1
+    }
+
+    /// Fills a larger table in the order of slots, in which also the runs lie: in the order of the table each of them
+    /// would have to come from memory by itself.
+    private func growTable() {
+        var larger = IndexTable(count: seriesCount * 3 / 2)
+        unsafe series.forEachLive { slot, entry in
+            // SAFETY: `forEachLive` lends the series in use.
+            larger.insert(slot, hash: unsafe labels.hash(labels.run(at: entry.pointee.labelOffset))) { _ in 0 }
+        }
+        swap(&bySet, &larger)
     }
 
     /// What became of a series that a log names.

@@ -71,12 +71,16 @@ import ApusBytes
 
     /// Adds an index whose key is not in the table. `hashOf` gives the hash of any index in the table, for growth.
     mutating func insert(_ index: UInt32, hash: UInt64, hashOf: (UInt32) -> UInt64) {
-        if (count &+ removedCount &+ 1) &* 4 > capacity &* 3 {
+        if isFull {
             rehash(count &* 2 >= capacity ? capacity * 2 : capacity, hashOf)
         }
         place(index, hash)
         count &+= 1
     }
+
+    /// Whether the next `insert` will move all entries to another table. Who can list them in the order of their keys in
+    /// memory fills a new table faster than that.
+    var isFull: Bool { (count &+ removedCount &+ 1) &* 4 > capacity &* 3 }
 
     private mutating func place(_ index: UInt32, _ hash: UInt64) {
         let mask = capacity &- 1

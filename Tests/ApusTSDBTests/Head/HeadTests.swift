@@ -131,7 +131,10 @@ private func batch(_ samples: (SeriesRef, Int64, Double)...) -> SampleBatch {
 
     @Test("a reader sees whole batches while a writer writes")
     func isolation() async throws {
-        let head = Head(options: HeadOptions(retentionMs: 0, chunkRangeMs: 100, samplesPerChunk: 20))
+        var options = HeadOptions(retentionMs: 0, chunkRangeMs: 100, samplesPerChunk: 20)
+        // Labels are written anew again and again, under the readers' eyes too.
+        options.labelRebuildPairs = 64
+        let head = Head(options: options)
         var refs: [SeriesRef] = []
         for index in 0..<40 { refs.append(try head.seriesRef(for: ["__name__": "m", "i": ByteString("\(index)")])) }
         let isDone = Locked(false)
