@@ -1,4 +1,5 @@
 import ApusModel
+import CLinux
 import Glibc
 
 /// A growable run of bytes for one body. Passed from thread to thread, with one owner at a time.
@@ -30,18 +31,32 @@ import Glibc
     func reserve(_ wanted: Int) -> Bool {
         if wanted <= capacity { return true }
         var newCapacity = max(16 << 10, capacity * 2, wanted)
-        let fresh: UnsafeMutablePointer<UInt8>
         if newCapacity > Self.keptBytes {
             newCapacity = (newCapacity + 0xFFFF) & ~0xFFFF
-            // SAFETY: an anonymous mapping of our own; MAP_FAILED is all ones.
-            guard let mapped = unsafe mmap(nil, newCapacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-                unsafe mapped != UnsafeMutableRawPointer(bitPattern: -1)
-            else { return false }
-            unsafe fresh = mapped.assumingMemoryBound(to: UInt8.self)
-        } else {
-            guard let allocated = unsafe malloc(newCapacity) else { return false }
-            unsafe fresh = allocated.assumingMemoryBound(to: UInt8.self)
+            return growMapping(to: newCapacity)
         }
+        guard let allocated = unsafe malloc(newCapacity) else { return false }
+        unsafe replace(by: allocated.assumingMemoryBound(to: UInt8.self), capacity: newCapacity)
+        return true
+    }
+
+    /// Moves pages and copies nothing, where there is a mapping already: the fetch thread must not stand still for a body
+    /// of hundreds of megabytes.
+    private func growMapping(to newCapacity: Int) -> Bool {
+        let isMapped = capacity > Self.keptBytes
+        // SAFETY: null, or the mapping of `capacity` bytes that is this buffer's own.
+        guard let mapped = unsafe clinux_map(isMapped ? start : nil, isMapped ? capacity : 0, newCapacity) else { return false }
+        let fresh = unsafe mapped.assumingMemoryBound(to: UInt8.self)
+        if isMapped {
+            unsafe start = fresh
+            capacity = newCapacity
+        } else {
+            unsafe replace(by: fresh, capacity: newCapacity)
+        }
+        return true
+    }
+
+    private func replace(by fresh: UnsafeMutablePointer<UInt8>, capacity newCapacity: Int) {
         let oldCount = count
         // SAFETY: both regions hold `count` bytes and do not overlap.
         if let start = unsafe start { unsafe fresh.update(from: start, count: oldCount) }
@@ -49,7 +64,6 @@ import Glibc
         unsafe start = fresh
         capacity = newCapacity
         count = oldCount
-        return true
     }
 
     func append(_ bytes: UnsafeRawPointer, count added: Int) -> Bool {

@@ -1,6 +1,7 @@
-/* Linux calls that Swift's Glibc module leaves out: epoll, eventfd and inotify, as few plain functions. */
+/* Linux calls that Swift's Glibc module leaves out: epoll, eventfd, inotify and mremap, as few plain functions. */
 #ifndef CLINUX_H
 #define CLINUX_H
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -55,4 +56,9 @@ static inline void clinux_signal(int eventfd) {
     ssize_t written = write(eventfd, &one, sizeof one);
     (void)written;
 }
+
+/* An anonymous mapping of `size` bytes, in large pages where the system has them. `old`, unless it is null, is such a
+ * mapping of `old_size` bytes, which becomes the new one's start without being copied, and is gone then. Null, with `old`
+ * as it was, when there is no memory. */
+void *clinux_map(void *old, size_t old_size, size_t size);
 #endif
