@@ -70,7 +70,7 @@ public struct ServerOptions: Sendable {
     public var listenAddresses: [ListenAddress] = [ListenAddress(host: "0.0.0.0", port: 9090)]
     /// For each address; more wait in the system's queue.
     public var maximumConnections = 512
-    /// A connection on which nothing came for this long is closed.
+    /// A connection on which nothing came for this long is closed, and so is one whose request is not complete after it.
     public var readTimeoutMs: Int64 = 300_000
     /// Origins whose pages may read the API; nil for all.
     public var corsOrigin: AnchoredRegex?

@@ -67,7 +67,7 @@ struct Listener: Service {
         var response: ServerResponse
         var closesConnection = false
         do {
-            let body = try await request.body.collect(upTo: ServerOptions.maximumBodyBytes)
+            let body = try await collectBody(of: request, channel)
             let message = ServerRequest(
                 method: request.method, target: request.head.path ?? "/", headers: request.headers, body: Array(buffer: body))
             ConnectionWatch.set(message.cancellation, on: channel)
@@ -88,6 +88,19 @@ struct Listener: Service {
             body: hasBody ? ResponseBody(byteBuffer: ByteBuffer(bytes: response.body)) : ResponseBody())
         // What is left of a body that was too large would have to be read to the end first.
         if closesConnection { channel.close(promise: nil) }
+    }
+
+    /// Reads the body. Closes the connection when that takes longer than the read timeout in all, which a client that sends
+    /// a byte now and then could otherwise draw out forever.
+    private func collectBody(of request: Request, _ channel: any Channel) async throws -> ByteBuffer {
+        if request.headers[.contentLength] == nil && request.headers[.transferEncoding] == nil {
+            return try await request.body.collect(upTo: ServerOptions.maximumBodyBytes)
+        }
+        let timeout = channel.eventLoop.scheduleTask(in: .milliseconds(server.options.readTimeoutMs)) {
+            channel.close(promise: nil)
+        }
+        defer { timeout.cancel() }
+        return try await request.body.collect(upTo: ServerOptions.maximumBodyBytes)
     }
 }
 

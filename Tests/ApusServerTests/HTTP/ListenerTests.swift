@@ -45,6 +45,51 @@ import Testing
         }
     }
 
+    @Test("a body that comes a byte at a time is cut off after the read timeout", .timeLimit(.minutes(5)))
+    func slowBody() async throws {
+        try await listening(TestServer(change: { $0.readTimeoutMs = 1000 })) { port in
+            let text = try await connect(port).executeThenClose { inbound, outbound in
+                // Each byte waits for another connection's answer, so that they trickle. They end when the connection does.
+                let sender = Task {
+                    try await outbound.write(
+                        ByteBuffer(
+                            string: "POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                                + "Content-Length: 9000000\r\n\r\n"))
+                    while !Task.isCancelled {
+                        _ = try? await exchange(port, "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                        try await outbound.write(ByteBuffer(string: "x"))
+                    }
+                }
+                var received = ByteBuffer()
+                do {
+                    for try await part in inbound { received.writeImmutableBuffer(part) }
+                } catch {}
+                sender.cancel()
+                _ = await sender.result
+                return String(buffer: received)
+            }
+            #expect(!text.contains("200 OK"))
+        }
+    }
+
+    @Test("connections over the limit wait until there is room", .timeLimit(.minutes(1)))
+    func connectionLimit() async throws {
+        try await listening(TestServer(change: { $0.maximumConnections = 2 })) { port in
+            let request = "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            let (first, second) = (try await connect(port), try await connect(port))
+            let waiting = try await first.executeThenClose { inbound, outbound in
+                try await outbound.write(ByteBuffer(string: "GET /-/healthy HTTP/1.1\r\n"))
+                return try await second.executeThenClose { _, other in
+                    try await other.write(ByteBuffer(string: "GET /-/healthy HTTP/1.1\r\n"))
+                    return Task { try await exchange(port, request) }
+                }
+            }
+            // The two that held the places are gone.
+            #expect(try await waiting.value.hasPrefix("HTTP/1.1 200 OK"))
+            #expect(try await exchange(port, request).hasPrefix("HTTP/1.1 200 OK"))
+        }
+    }
+
     @Test("what is no HTTP, or has endless headers, is refused", arguments: ["garbage\r\n\r\n", "GET / HTTP/1.1\r\nX: " + String(repeating: "x", count: 2 << 20)])
     func garbage(request: String) async throws {
         try await listening(TestServer()) { port in
