@@ -10,8 +10,9 @@ import Testing
         var appended = 0
         var capacities: Set<Int> = []
         while appended < 9 << 20 {
-            let isTaken = piece.withUnsafeBytes { bytes in
+            let isTaken = unsafe piece.withUnsafeBytes { bytes in
                 guard let base = bytes.baseAddress else { return false }
+                // SAFETY: `base` has `count` bytes during the closure, and the buffer copies them.
                 return unsafe buffer.append(base, count: bytes.count)
             }
             #expect(isTaken)
