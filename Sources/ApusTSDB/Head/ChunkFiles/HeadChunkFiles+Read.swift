@@ -56,8 +56,8 @@ extension HeadChunkFiles {
     private func scan(_ file: inout ChunkFile) throws(HeadChunkCorruption) -> [HeadChunk] {
         // SAFETY: the mapping is as long as the file was, and files are not made shorter.
         let bytes = unsafe file.mapping.bytes
-        guard bytes.count >= HeadChunkFormat.headerBytes, unsafe bytes.prefix(4).elementsEqual(HeadChunkFormat.header.prefix(4)) else {
-            throw damage(in: file, 0, "the file does not begin with the magic number of head chunks")
+        guard bytes.count >= HeadChunkFormat.headerBytes, unsafe bytes.prefix(5).elementsEqual(HeadChunkFormat.header.prefix(5)) else {
+            throw damage(in: file, 0, "the file does not begin with the magic number and version of head chunks")
         }
         var offset = HeadChunkFormat.headerBytes
         var maxTime = Int64.min

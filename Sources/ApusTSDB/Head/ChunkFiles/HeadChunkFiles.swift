@@ -112,7 +112,8 @@ public final class HeadChunkFiles: SealedChunkStore {
                 if !readOnly { try files.removeFile(entry.path) }
                 continue
             }
-            if magic == HeadChunkFormat.magic && size > 4, unsafe mapping.bytes[4] != HeadChunkFormat.version {
+            // Version 0 there is not: the power went while the header was written.
+            if magic == HeadChunkFormat.magic && size > 4, unsafe mapping.bytes[4] > HeadChunkFormat.version {
                 let version = unsafe mapping.bytes[4]
                 throw FileError("open", entry.path, code: 0, reason: "head chunk format version \(version) is not known, only \(HeadChunkFormat.version) is")
             }
