@@ -55,7 +55,8 @@ extension Database {
 
     // MARK: The head
 
-    /// Writes the head's oldest block range as long as the head spans one and a half, and then drops it from head and log.
+    /// Writes the head's oldest block range as long as the head spans one and a half, and then what came out of order; drops
+    /// it from head and logs.
     func compactHead() {
         guard let disk else { return }
         state.withLock { $0.statistics.compactions.triggered += 1 }
@@ -76,10 +77,10 @@ extension Database {
             }
             if let now = head.timeRange, now.lowerBound < end { break }
         }
-        if let compactedTo {
-            truncateLog(before: compactedTo)
-            outOfOrderIsDue()
-        }
+        guard let compactedTo else { return }
+        // Before the log is condensed, which would forget what is deleted of them.
+        writeOutOfOrder()
+        truncateLog(before: min(compactedTo, head.oldestOutOfOrderMs ?? .max))
     }
 
     private func compactHead(_ disk: DatabaseDisk, _ range: Range<Int64>) throws(DatabaseError) {
@@ -144,18 +145,8 @@ extension Database {
 
     // MARK: Out of order
 
-    private func outOfOrderIsDue() { state.withLock { $0.isOutOfOrderDue = true } }
-
     /// Writes what came out of order to blocks of its own, after the head was compacted: queries merge it until then, and
     /// its blocks until they are merged with those they overlap.
-    func compactOutOfOrder() {
-        let isDue = state.withLock { state in
-            defer { state.isOutOfOrderDue = false }
-            return state.isOutOfOrderDue
-        }
-        if isDue { writeOutOfOrder() }
-    }
-
     func writeOutOfOrder() {
         guard let disk else { return }
         do throws(DatabaseError) {
@@ -182,7 +173,11 @@ extension Database {
         while !isClosing {
             let (settings, blocks) = state.withLock { ($0.settings, $0.blocks) }
             let rules = retentionRules(settings, blocks)
-            let plan = Planner(rangesMs: currentRangesMs(settings)).plan(blocks.map { candidate($0, rules) })
+            // Late samples of a time that the head still holds wait for its block: merged with others, they would pass for all
+            // there is of that time, and the next start would skip what the log has.
+            let end = blocks.filter { !$0.meta.isFromOutOfOrder }.map(\.maxTimeMs).max() ?? .min
+            let candidates = blocks.filter { $0.maxTimeMs <= end }.map { candidate($0, rules) }
+            let plan = Planner(rangesMs: currentRangesMs(settings)).plan(candidates)
             if plan.isEmpty { return }
             let wanted = Set(plan.map(\.ulid))
             if !compact(blocks.filter { wanted.contains($0.ulid) }, disk) { return }

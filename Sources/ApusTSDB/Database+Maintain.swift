@@ -62,7 +62,6 @@ extension Database {
             resumeLogs()
             removeClosedBlocks()
             compactHead()
-            compactOutOfOrder()
             if options.isCompactionEnabled { compactBlocks() }
             applyRetention()
             removeClosedBlocks()
@@ -93,13 +92,17 @@ extension Database {
 
     // MARK: A full disk
 
+    private static let resumeMarginMs: Int64 = 600_000
+
     /// Tries logs again that were given up when the disk refused, and appends to them what they lost.
     private func resumeLogs() {
         guard let disk else { return }
         if let wal = disk.wal, case .suspended(let sinceMs, _) = wal.state, wal.resume() {
             disk.chunkFiles?.resume()
             do throws(AppendError) {
-                try head.logAgain(wal, sinceMs: sinceMs)
+                // Samples run behind the wall clock by the length of a scrape, and those of a slow exporter by more.
+                let (from, overflow) = sinceMs.subtractingReportingOverflow(Self.resumeMarginMs)
+                try head.relog(sinceMs: overflow ? .min : from, into: wal)
                 log(.info, "The write-ahead log is written again", ("since_ms", String(sinceMs)))
             } catch { log(.error, "The write-ahead log can't be brought up to date", ("err", "\(error)")) }
         }

@@ -58,6 +58,7 @@ extension Database {
         let repairs = try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs)
         var wal: WriteAheadLog?
         if !isReadOnly {
+            try syncSegments(directory, files)
             let log = try duringLog("open WAL") { () throws(WALError) in
                 try WriteAheadLog.open(
                     joinPath(directory, DatabaseDisk.walName),
@@ -73,6 +74,23 @@ extension Database {
         let database = Database(head: head, disk: disk, options: options, time: time, observer: observer)
         database.start(loaded, replaySeconds: Double(time.monotonicNs() &- start) / 1e9)
         return database
+    }
+
+    /// Puts on the disk what a killed process may have left in the kernel: a log that we go on behind must not be torn
+    /// before that place by a power cut later.
+    private static func syncSegments(_ directory: String, _ files: any FileSystem) throws(DatabaseError) {
+        for log in [DatabaseDisk.walName, DatabaseDisk.outOfOrderName].map({ joinPath(directory, $0) }) {
+            let segments = try duringLog("list segments") { () throws(WALError) in try SegmentFormat.list(log, files) }
+            if segments.isEmpty { continue }
+            try during("sync log") { () throws(FileError) in
+                for segment in segments {
+                    let file = try files.open(SegmentFormat.path(log, segment), .update)
+                    defer { file.close() }
+                    try file.sync()
+                }
+                try files.syncDirectory(log)
+            }
+        }
     }
 
     private func start(_ loaded: BlockList, replaySeconds: Double) {

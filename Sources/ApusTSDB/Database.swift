@@ -37,8 +37,6 @@ public final class Database: SampleStore, Queryable, Sendable {
         var outOfOrderLog: WriteAheadLog?
         /// What the retention rules have marked, by block.
         var expiredBounds: [ULID: [Int64]] = [:]
-        /// The head was compacted since what came out of order was written to blocks.
-        var isOutOfOrderDue = false
         /// Monotonic; of the next pass of maintenance.
         var nextPassNs: UInt64 = 0
         var threads: [BackgroundThread] = []
@@ -133,6 +131,9 @@ extension Head {
     func mayHaveSamples(minTimeMs: Int64, maxTimeMs: Int64) -> Bool {
         locked { state.minTime <= maxTimeMs && state.maxTime >= minTimeMs || !state.outOfOrder.isEmpty }
     }
+
+    /// Time of the oldest sample out of order; nil when there is none.
+    var oldestOutOfOrderMs: Int64? { locked { state.outOfOrder.isEmpty ? nil : state.outOfOrder.minTimeMs } }
 
     /// Times of the oldest and the newest sample in order, both ends included; nil when there is none.
     var timeRange: ClosedRange<Int64>? {

@@ -20,9 +20,13 @@ extension HeadState {
     func delete(_ slots: [UInt32], _ range: ClosedRange<Int64>) throws(AppendError) -> Int {
         var records: [TombstoneRecord] = []
         for slot in slots {
-            guard let entry = unsafe series.pointer(Int(slot)), unsafe entry.pointee.isLive, unsafe entry.pointee.hasSamples else { continue }
-            let first = unsafe max(range.lowerBound, entry.pointee.firstTime)
-            let last = unsafe min(range.upperBound, entry.pointee.xor.time)
+            guard let entry = unsafe series.pointer(Int(slot)), unsafe entry.pointee.isLive else { continue }
+            var held: (min: Int64, max: Int64)? = unsafe entry.pointee.hasSamples ? (entry.pointee.firstTime, entry.pointee.xor.time) : nil
+            if !outOfOrder.isEmpty, let late = outOfOrder.series[ref(of: slot)]?.bounds {
+                held = (min(late.min, held?.min ?? late.min), max(late.max, held?.max ?? late.max))
+            }
+            guard let held else { continue }
+            let (first, last) = (max(range.lowerBound, held.min), min(range.upperBound, held.max))
             if first <= last { records.append(TombstoneRecord(ref: ref(of: slot), minTimeMs: first, maxTimeMs: last)) }
         }
         if records.isEmpty { return 0 }

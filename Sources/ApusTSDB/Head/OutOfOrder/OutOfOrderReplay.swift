@@ -30,6 +30,7 @@ extension Head {
     /// A marker says that the samples of its series up to here are in a chunk. It is believed only when that chunk was
     /// found: after a kill, chunks may be lost, and numbers of theirs be given again.
     /// - Parameter current: the ref under which a series is known now; nil when it is not.
+    /// Of chunks that no marker names only those are kept that there is no log for, or a damaged one.
     /// - Throws: damage, with its place. What came before is kept; repair the log and go on.
     public func replayOutOfOrder(
         _ reader: WALReader?, current: (SeriesRef) -> SeriesRef?
@@ -39,7 +40,10 @@ extension Head {
         var names = CurrentRefs()
         for ref in locked({ Array(state.outOfOrder.series.keys) }) { names.learn(ref, current) }
         report.unknownChunks = locked { state.outOfOrder.rename { names[$0] } }
-        guard let reader else { return report }
+        guard let reader else {
+            locked { state.outOfOrder.endLoading() }
+            return report
+        }
         var record = DecodedRecord()
         while try reader.next(&record) {
             for ref in record.samples.refs { names.learn(ref, current) }
@@ -47,6 +51,7 @@ extension Head {
             for marker in record.mmapMarkers { names.learn(marker.ref, current) }
             locked { state.replayOutOfOrder(record, names, &report) }
         }
+        locked { state.outOfOrder.forgetUnmarked() }
         return report
     }
 }

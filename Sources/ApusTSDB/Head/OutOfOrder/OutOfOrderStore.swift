@@ -71,6 +71,10 @@ final class OutOfOrderStore: @unchecked Sendable {
     private(set) var maxTimeMs = Int64.min
     var statistics = OutOfOrderStatistics()
 
+    /// In a replay: chunks found in the files, and those of them that a marker names.
+    private var loaded = Set<HeadChunkRef>()
+    private var marked = Set<HeadChunkRef>()
+
     /// Chunks that are in blocks, to be dropped when the readers are gone that may not know those blocks.
     private var removals: [(epoch: UInt64, upTo: [SeriesRef: UInt64])] = []
 
@@ -134,6 +138,7 @@ final class OutOfOrderStore: @unchecked Sendable {
                 encoding: chunk.encoding, minTimeMs: chunk.minTimeMs, maxTimeMs: chunk.maxTimeMs, sizeBytes: chunk.sizeBytes,
                 address: chunk.stored.address, chunkRef: chunk.stored.chunkRef, memory: nil, number: nextNumber))
         nextNumber += 1
+        loaded.insert(chunk.stored.chunkRef)
         series[chunk.ref] = one
         minTimeMs = min(minTimeMs, chunk.minTimeMs)
         maxTimeMs = max(maxTimeMs, chunk.maxTimeMs)
@@ -166,7 +171,28 @@ final class OutOfOrderStore: @unchecked Sendable {
         let known = Set(one.sealed.compactMap(\.chunkRef))
         guard chunks.allSatisfy({ known.contains($0) }) else { return false }
         one.open.removeAll()
+        marked.formUnion(chunks)
         return true
+    }
+
+    /// Forgets the loaded chunks that no marker named, after the whole log was read: their samples came from the log, or
+    /// are in blocks. The files of chunks outlive the log, and would bring back what was deleted from those blocks.
+    func forgetUnmarked() {
+        for (ref, one) in series {
+            one.sealed.removeAll { chunk in
+                guard let chunkRef = chunk.chunkRef, loaded.contains(chunkRef) else { return false }
+                return !marked.contains(chunkRef)
+            }
+            if one.isEmpty { series[ref] = nil }
+        }
+        endLoading()
+        findBounds()
+    }
+
+    /// Forgets what only a replay has to know.
+    func endLoading() {
+        loaded = []
+        marked = []
     }
 
     // MARK: Removing

@@ -59,7 +59,11 @@ extension HeadState {
         guard let entry = unsafe series.pointer(Int(slot)) else { return }
         // SAFETY: a series that was just placed or found.
         if unsafe entry.pointee.hasSamples {
-            if unsafe found.minTime <= entry.pointee.xor.time { return }
+            if unsafe found.minTime <= entry.pointee.xor.time {
+                // Of a second ref, and older than what was written under the first since a restart made one of them.
+                unsafe attachBefore(found, entry, context)
+                return
+            }
             if unsafe entry.pointee.open != 0 { unsafe seal(entry, slot) }
             unsafe closeHistograms(entry, slot)
             if let newest = unsafe SealedChunk(address: entry.pointee.sealed) {
@@ -78,6 +82,22 @@ extension HeadState {
         maxTime = max(maxTime, found.maxTime)
     }
 
+    /// Puts chunks in front of all that a series has; not when they overlap.
+    private func attachBefore(_ found: PendingChunks, _ entry: UnsafeMutablePointer<MemSeries>, _ context: ReplayContext) {
+        // SAFETY: the caller's series; its chunks are in the arena.
+        var oldest = unsafe SealedChunk(address: entry.pointee.sealed)
+        while let chunk = oldest, let before = SealedChunk(address: chunk.previous(oldestPeriod: oldestPeriod, periodOf: period(of:))) {
+            oldest = before
+        }
+        guard let oldest, found.maxTime < oldest.minTime else { return }
+        chunks.setPrevious(of: oldest.address, found.newest, periodsBack: period(of: oldest.maxTime) &- period(of: found.maxTime))
+        unsafe entry.pointee.firstTime = min(found.minTime, entry.pointee.firstTime)
+        unsafe entry.pointee.sealedCount &+= found.count
+        counters.chunksCreated &+= UInt64(found.count)
+        context.report.chunks += Int(found.count)
+        recentMinTime = min(recentMinTime, found.minTime)
+    }
+
     // MARK: Records
 
     func replay(_ record: DecodedRecord, _ context: ReplayContext) {
@@ -88,7 +108,8 @@ extension HeadState {
             context.minValidTime = max(context.minValidTime, time)
             minValidTime = max(minValidTime, time)
         }
-        for tombstone in record.tombstones where tombstone.maxTimeMs >= context.minValidTime && tombstone.minTimeMs <= tombstone.maxTimeMs {
+        // Also those before the blocks' end: samples that came late may be older. The next truncation forgets them.
+        for tombstone in record.tombstones where tombstone.minTimeMs <= tombstone.maxTimeMs {
             guard let slot = replaySlot(of: tombstone.ref, context) else {
                 context.unknownRefs.insert(tombstone.ref.rawValue)
                 context.report.unknownTombstones += 1
