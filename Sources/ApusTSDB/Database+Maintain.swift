@@ -97,6 +97,16 @@ extension Database {
     /// Tries logs again that were given up when the disk refused, and appends to them what they lost.
     private func resumeLogs() {
         guard let disk else { return }
+        let settings = settings
+        if settings.outOfOrderWindowMs > 0, state.withLock({ $0.outOfOrderLog == nil }) {
+            // It could not be opened so far. What is in the head without it is written to it.
+            apply(settings)
+            if state.withLock({ $0.outOfOrderLog != nil }) {
+                do throws(AppendError) { try head.logOutOfOrderAgain() } catch {
+                    self.log(.error, "The log of out-of-order samples can't be brought up to date", ("err", "\(error)"))
+                }
+            }
+        }
         if let wal = disk.wal, case .suspended(let sinceMs, _) = wal.state, wal.resume() {
             disk.chunkFiles?.resume()
             do throws(AppendError) {

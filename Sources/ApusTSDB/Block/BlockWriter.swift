@@ -39,8 +39,10 @@ public func writeBlock(
         }
         return meta
     } catch {
-        // What cannot be removed now is removed at the next start.
+        // What cannot be removed now is removed at the next start. A block that may or may not have its name after a power
+        // cut goes as well: the next attempt writes another, and a start must not find both.
         try? files.removeTree(temporary)
+        try? files.removeTree(target)
         throw error
     }
 }

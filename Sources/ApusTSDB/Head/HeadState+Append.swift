@@ -238,8 +238,14 @@ extension HeadState {
         _ bytes: UnsafeRawBufferPointer, _ encoding: ChunkEncoding, minTime: Int64, maxTime: Int64,
         to entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32
     ) {
-        let stored = unsafe options.chunkFiles?.append(
-            ref: ref(of: slot), encoding: encoding, outOfOrder: false, minTimeMs: minTime, maxTimeMs: maxTime, bytes: bytes)
+        // Behind a chunk that the disk refused the next stay in memory, too, until that one is in a block: a replay takes all
+        // up to the end of a series' newest mapped chunk for mapped, and would pass the hole by.
+        let follows = unsafe SealedChunk(address: entry.pointee.sealed)?.isMapped ?? true
+        let stored =
+            follows
+            ? unsafe options.chunkFiles?.append(
+                ref: ref(of: slot), encoding: encoding, outOfOrder: false, minTimeMs: minTime, maxTimeMs: maxTime, bytes: bytes)
+            : nil
         let link = unsafe newLink(encoding, minTime: minTime, maxTime: maxTime, after: entry)
         if let stored {
             unsafe entry.pointee.sealed = chunks.store(

@@ -185,7 +185,7 @@ import Testing
                     continue
                 }
                 let problems = Self.problems(try Self.content(database), record)
-                #expect(problems == [], "call \(call) of \(calls), \(restart == 0 ? "power cut" : "kill")")
+                #expect(problems == [], "call \(call) of \(calls), \(disk.failedCall), \(restart == 0 ? "power cut" : "kill")")
                 try database.close()
             }
         }
@@ -203,7 +203,7 @@ import Testing
             do { try Self.live(on: disk, seed: 2, into: &record) } catch { continue }
             let database = try Self.open(disk.afterKill())
             let problems = Self.problems(try Self.content(database), record)
-            #expect(problems == [], "call \(call) failed")
+            #expect(problems == [], "call \(call), \(disk.failedCall), failed")
             try database.close()
         }
     }

@@ -75,6 +75,7 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         var fault = Fault.none
         var changes = 0
         var isOff = false
+        var failedCall = ""
         var freeBytes = 1 << 40
     }
 
@@ -102,6 +103,8 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
     }
     /// Changing calls so far.
     var changes: Int { state.withLock { $0.value.changes } }
+    /// The call that the fault met: its name and its path.
+    var failedCall: String { state.withLock { $0.value.failedCall } }
     /// Whether the power is gone.
     var isOff: Bool { state.withLock { $0.value.isOff } }
     var freeBytes: Int {
@@ -185,8 +188,11 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         case .powerCut(let at) where number >= at:
             half?(&state)
             state.isOff = true
+            state.failedCall = "\(operation) \(path)"
             throw FileError(operation, path, code: EIO)
-        case .failure(let at, let code) where number == at: throw FileError(operation, path, code: code)
+        case .failure(let at, let code) where number == at:
+            state.failedCall = "\(operation) \(path)"
+            throw FileError(operation, path, code: code)
         case .full where needsRoom: throw FileError(operation, path, code: ENOSPC)
         case .readOnly: throw FileError(operation, path, code: EROFS)
         default: break
