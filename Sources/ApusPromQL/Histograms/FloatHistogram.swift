@@ -1,0 +1,104 @@
+public import ApusModel
+public import ApusStorage
+
+/// A native histogram as queries compute with it: counts are doubles, and a value like any other.
+///
+///     layout    schema, zero threshold, spans, custom bounds: shared between histograms, never changed
+///     buckets   │ positive, in the order of the layout's spans │ negative │      absolute counts
+///
+/// Arithmetic is in `FloatHistogram+Arithmetic` and `HistogramSum`, changes of layout in `FloatHistogram+Layout`, what a
+/// histogram tells in `FloatHistogram+Quantile`, resets in `FloatHistogram+Reset`, the trim operators in
+/// `FloatHistogram+Trim`; the functions over windows are in `HistogramWindow`.
+public struct FloatHistogram: Sendable {
+    public var layout: HistogramLayout
+    public var hint: CounterResetHint
+    /// Number of observations, those that were NaN included.
+    public var count: Double
+    public var zeroCount: Double
+    public var sum: Double
+    /// As many as the layout has buckets.
+    public var buckets: [Double]
+
+    /// - Parameter buckets: positive, then negative; made as long as the layout says if they are not.
+    public init(
+        layout: HistogramLayout = .empty, hint: CounterResetHint = .unknown, count: Double = 0, zeroCount: Double = 0, sum: Double = 0,
+        buckets: [Double] = []
+    ) {
+        self.layout = layout
+        self.hint = hint
+        self.count = count
+        self.zeroCount = zeroCount
+        self.sum = sum
+        self.buckets = buckets
+        // Spans that came from outside may promise any number of buckets: then there are none of them.
+        if buckets.count != layout.bucketCount {
+            if layout.bucketCount <= Self.maxBuckets {
+                self.buckets = Array(buckets.prefix(layout.bucketCount))
+                self.buckets.append(contentsOf: repeatElement(0, count: layout.bucketCount - self.buckets.count))
+            } else {
+                self.layout = HistogramLayout(
+                    schema: layout.schema, zeroThreshold: layout.zeroThreshold, customBounds: layout.customBounds)
+                self.buckets = []
+            }
+        }
+    }
+
+    /// More buckets are not made where they would have to be invented.
+    static let maxBuckets = 1 << 20
+
+    public init(_ histogram: NativeHistogram) {
+        layout = histogram.layout
+        hint = histogram.hint
+        count = histogram.count
+        zeroCount = histogram.zeroCount
+        sum = histogram.sum
+        let isFloat = histogram.isFloat
+        buckets = histogram.words.map { Self.bucket($0, isFloat: isFloat) }
+    }
+
+    /// The histogram at an index of columns; `nil` for a float.
+    public init?(_ columns: borrowing SampleColumns, at index: Int) {
+        guard let layout = columns.histogramLayout(at: index), let hint = columns.histogramHint(at: index) else { return nil }
+        let isFloat = columns.kind(at: index) == .floatHistogram
+        let sum = columns.value(at: index)
+        let made = columns.withHistogramWords(at: index) { words -> FloatHistogram? in
+            guard words.count == layout.bucketCount + 2, words.count >= 2 else { return nil }
+            return FloatHistogram(
+                layout: layout, hint: hint, count: Self.number(words[words.startIndex], isFloat: isFloat),
+                zeroCount: Self.number(words[words.startIndex + 1], isFloat: isFloat), sum: sum,
+                buckets: words.dropFirst(2).map { Self.bucket($0, isFloat: isFloat) })
+        }
+        guard let made, let made else { return nil }
+        self = made
+    }
+
+    @inline(__always) static func number(_ word: UInt64, isFloat: Bool) -> Double {
+        isFloat ? Double(bitPattern: word) : Double(word)
+    }
+
+    /// Buckets are signed: a wrapped one reads as negative, as it does upstream.
+    @inline(__always) static func bucket(_ word: UInt64, isFloat: Bool) -> Double {
+        isFloat ? Double(bitPattern: word) : Double(Int64(bitPattern: word))
+    }
+
+    /// As stored and sent: with float counts.
+    public var native: NativeHistogram? {
+        try? NativeHistogram(
+            layout: layout, hint: hint, isFloat: true, countWord: count.bitPattern, zeroCountWord: zeroCount.bitPattern, sum: sum,
+            words: buckets.map(\.bitPattern))
+    }
+
+    public var hasCustomBounds: Bool { layout.hasCustomBounds }
+    public var positiveBuckets: ArraySlice<Double> { buckets[..<min(layout.positiveCount, buckets.count)] }
+    public var negativeBuckets: ArraySlice<Double> { buckets[min(layout.positiveCount, buckets.count)...] }
+}
+
+/// What happened on the way to a result, for whoever may want to warn of it.
+public struct HistogramNotes: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// One of the operands began after a counter reset, the other did not.
+    public static let counterResetCollision = HistogramNotes(rawValue: 1)
+    /// The custom bounds differed: the result has those that both had.
+    public static let customBoundsReconciled = HistogramNotes(rawValue: 2)
+}
