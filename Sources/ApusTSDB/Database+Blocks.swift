@@ -11,7 +11,7 @@ struct BlockList {
     var broken = 0
 
     /// End of the newest block of samples in order: what the log has from before it is in a block.
-    var minValidTimeMs: Int64 { blocks.filter { !$0.meta.isFromOutOfOrder }.map(\.maxTimeMs).max() ?? .min }
+    var minValidTimeMs: Int64 { blocks.minValidTimeMs }
 
     /// - Throws: when a block that is not another's parent is damaged: a start without it would hide its samples.
     static func load(
@@ -63,6 +63,11 @@ struct BlockList {
         for (left, right) in zip(sorted, sorted.dropFirst()) where right.minTimeMs < left.maxTimeMs { return "\(left.ulid), \(right.ulid)" }
         return nil
     }
+}
+
+extension [Block] {
+    /// End of the newest block of samples in order.
+    var minValidTimeMs: Int64 { filter { !$0.meta.isFromOutOfOrder }.map(\.maxTimeMs).max() ?? .min }
 }
 
 extension Database {

@@ -6,6 +6,7 @@ extension Database {
     /// Opens a data directory, which is made when it is not there, and brings back all that was in it.
     ///
     ///     lock ─▶ leftovers of a crash ─▶ blocks ─▶ chunks_head ─▶ checkpoint, wal ─▶ wbl ─▶ a new segment, threads
+    ///                                        └─▶ snapshot of a clean stop ────────────────────▲
     ///
     /// A log that is damaged is cut where it is, and the observer told: what lay behind is lost, as upstream has it. A block
     /// without a readable `meta.json` is left out and left alone.
@@ -38,7 +39,7 @@ extension Database {
             let status = try during("open data directory") { () throws(FileError) in try files.status(directory) }
             guard status?.isDirectory == true else { throw DatabaseError(.directory, "open data directory: \(directory) is no directory") }
         } else {
-            lock = try DatabaseDisk.take(directory, files)
+            lock = try DatabaseDisk.take(directory, files, locking: options.hasLockFile)
             try DatabaseDisk.removeLeftovers(directory, files, observer)
         }
         if let type = DatabaseDisk.networkFileSystem(directory) {
@@ -47,15 +48,7 @@ extension Database {
         }
         let start = time.monotonicNs()
         let loaded = try BlockList.load(directory, files, observer, mayReport: true)
-        let chunkFiles = try during("open head chunk files") { () throws(FileError) in
-            try HeadChunkFiles.open(joinPath(directory, DatabaseDisk.chunkFilesName), files: files, readOnly: isReadOnly, time: time)
-        }
-        var headOptions = options.headOptions
-        // Also when it is read only and takes nothing: what is mapped must live as long as the head and its readers.
-        headOptions.chunkFiles = chunkFiles
-        let head = Head(options: headOptions, time: time)
-        let replay = DatabaseReplay(head: head, directory: directory, files: files, observer: observer, isReadOnly: isReadOnly)
-        let repairs = try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs)
+        let (head, chunkFiles, repairs) = try bringBack(directory, options, files, time, observer, loaded, isReadOnly: isReadOnly)
         var wal: WriteAheadLog?
         if !isReadOnly {
             try syncSegments(directory, files)
@@ -74,6 +67,28 @@ extension Database {
         let database = Database(head: head, disk: disk, options: options, time: time, observer: observer)
         database.start(loaded, replaySeconds: Double(time.monotonicNs() &- start) / 1e9)
         return database
+    }
+
+    /// The head as it was, from a snapshot or from chunk files and logs, and how many damaged places these had.
+    private static func bringBack(
+        _ directory: String, _ options: DatabaseOptions, _ files: any FileSystem, _ time: any TimeSource, _ observer: any DatabaseObserver,
+        _ loaded: BlockList, isReadOnly: Bool
+    ) throws(DatabaseError) -> (Head, HeadChunkFiles, repairs: Int) {
+        // A tool leaves the snapshot to the server.
+        if !isReadOnly,
+            let taken = try loadSnapshot(directory, options, minValidTimeMs: loaded.minValidTimeMs, files, time, observer)
+        {
+            return (taken.head, taken.chunkFiles, 0)
+        }
+        let chunkFiles = try during("open head chunk files") { () throws(FileError) in
+            try HeadChunkFiles.open(joinPath(directory, DatabaseDisk.chunkFilesName), files: files, readOnly: isReadOnly, time: time)
+        }
+        var headOptions = options.headOptions
+        // Also when it is read only and takes nothing: what is mapped must live as long as the head and its readers.
+        headOptions.chunkFiles = chunkFiles
+        let head = Head(options: headOptions, time: time)
+        let replay = DatabaseReplay(head: head, directory: directory, files: files, observer: observer, isReadOnly: isReadOnly)
+        return (head, chunkFiles, try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs))
     }
 
     /// Puts on the disk what a killed process may have left in the kernel: a log that we go on behind must not be torn
@@ -155,8 +170,10 @@ extension Database {
             return (state.blocks, state.outOfOrderLog)
         }
         guard let disk else { return nil }
+        let minValidTimeMs = blocks.minValidTimeMs
         for block in blocks { block.close() }
         removeClosedBlocks()
+        prepareSnapshot()
         var failure: DatabaseError?
         if !disk.isReadOnly {
             for log in [outOfOrderLog, disk.wal] {
@@ -171,6 +188,8 @@ extension Database {
                     }
                 }
             }
+            // What a log lacks it must not have from a snapshot either: a kill after the next start would take it.
+            if failure == nil { writeSnapshot(minValidTimeMs: minValidTimeMs) }
             do throws(FileError) { try disk.chunkFiles?.close() } catch {
                 // All of it is in the log, too.
                 self.log(.warning, "Closing the head's chunk files failed", ("err", error.description))

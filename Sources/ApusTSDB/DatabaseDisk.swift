@@ -12,18 +12,19 @@ import ApusModel
 /// A data directory and what a database holds open in it.
 ///
 ///     data/
-///       lock              held by one process
+///       lock              held by one process, unless it was told not to
 ///       wal/ wbl/         logs: all samples, those out of order
 ///       chunks_head/      full chunks of the head
 ///       01M83RV…/         blocks
 ///       snapshots/        copies that somebody asked for
+///       apus_snapshot     the head as a clean stop left it, until the next start
 final class DatabaseDisk: Sendable {
     let directory: String
     let files: any FileSystem
     /// Nil when opened for reading only, or when there are none.
     let chunkFiles: HeadChunkFiles?
     let isReadOnly: Bool
-    /// Both are nil when opened for reading only.
+    /// Both are nil when opened for reading only; the lock also when there is to be none.
     let wal: WriteAheadLog?
     let lock: (any FileLock)?
 
@@ -55,8 +56,9 @@ final class DatabaseDisk: Sendable {
 
     // MARK: What a crash leaves
 
-    /// Whether a directory is one that was being written or removed when the process ended.
+    /// Whether something is what was being written or removed when the process ended.
     static func isLeftover(_ name: String) -> Bool {
+        if name == HeadSnapshot.fileName + HeadSnapshot.temporarySuffix { return true }
         for suffix in [BlockWriter.temporarySuffix, deletionSuffix, ".tmp"] where name.hasSuffix(suffix) {
             let stem = name.dropLast(suffix.count)
             return ULID(stem.utf8) != nil || stem.hasPrefix(headSnapshotPrefix) || stem.hasPrefix(Checkpoint.prefix)
@@ -83,11 +85,12 @@ final class DatabaseDisk: Sendable {
 
     // MARK: The disk below
 
-    /// Makes the directory, sees whether it can be written, and locks it.
-    static func take(_ directory: String, _ files: any FileSystem) throws(DatabaseError) -> any FileLock {
+    /// Makes the directory, and locks it if it is to be locked.
+    static func take(_ directory: String, _ files: any FileSystem, locking: Bool) throws(DatabaseError) -> (any FileLock)? {
         do throws(FileError) { try files.createDurableDirectory(directory) } catch {
             throw DatabaseError(.directory, "create data directory: \(error); name another one by --storage.tsdb.path")
         }
+        if !locking { return nil }
         do throws(FileError) { return try files.lock(joinPath(directory, lockName)) } catch {
             if error.code == EWOULDBLOCK { throw DatabaseError(.locked, "lock DB directory: \(error.reason)") }
             throw DatabaseError(.directory, "lock DB directory: \(error); the directory must be writable")

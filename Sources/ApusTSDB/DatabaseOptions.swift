@@ -73,6 +73,8 @@ public struct DatabaseOptions: Sendable {
     public var isCompactionEnabled: Bool
     /// Whether stopping leaves a picture of the head for the next start.
     public var isSnapshotEnabled: Bool
+    /// Whether the directory is locked, so that no other process takes it. Without, nothing but care keeps two from it.
+    public var hasLockFile: Bool
     /// Bytes of memory a head in memory mode may have before its oldest period goes; 0 for no limit.
     public var memoryLimitBytes: Int
     /// Whether the disk, the log and the compactor have threads of their own. Without, all is done in `maintain`, by its
@@ -85,8 +87,8 @@ public struct DatabaseOptions: Sendable {
         settings: DatabaseSettings = DatabaseSettings(), minBlockDurationMs: Int64 = DatabaseOptions.defaultBlockDurationMs,
         maxBlockDurationMs: Int64 = 0, walSegmentBytes: Int = 128 << 20, walCompression: WALCompression = .snappy,
         walSyncIntervalMs: Int64 = 1000, maxSeries: Int = 0, samplesPerChunk: Int = 120, maxLabelSetBytes: Int = 1 << 20,
-        maxChunkFileBytes: Int = 512 << 20, isCompactionEnabled: Bool = true, isSnapshotEnabled: Bool = true, memoryLimitBytes: Int = 0,
-        hasThreads: Bool = true, maintenanceIntervalMs: Int64 = 60_000
+        maxChunkFileBytes: Int = 512 << 20, isCompactionEnabled: Bool = true, isSnapshotEnabled: Bool = true, hasLockFile: Bool = true,
+        memoryLimitBytes: Int = 0, hasThreads: Bool = true, maintenanceIntervalMs: Int64 = 60_000
     ) {
         self.settings = settings
         self.minBlockDurationMs = min(max(1, minBlockDurationMs), Int64(UInt32.max))
@@ -100,6 +102,7 @@ public struct DatabaseOptions: Sendable {
         self.maxChunkFileBytes = maxChunkFileBytes
         self.isCompactionEnabled = isCompactionEnabled
         self.isSnapshotEnabled = isSnapshotEnabled
+        self.hasLockFile = hasLockFile
         self.memoryLimitBytes = max(0, memoryLimitBytes)
         self.hasThreads = hasThreads
         self.maintenanceIntervalMs = max(1, maintenanceIntervalMs)

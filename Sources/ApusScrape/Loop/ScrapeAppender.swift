@@ -52,7 +52,8 @@ final class ScrapeAppender {
             batch.removeAll()
             appendStale(content.scanner.endAll(), timestampMs: timestampMs)
             for ref in content.reportRefs { batch.append(ref, timestampMs: timestampMs, value: StaleNaN.value) }
-            // Samples of a target that came back are newer; the markers are then out of order, as they should be.
+            // Samples of a target that came back are newer: a marker between them would end what goes on.
+            batch.refusesOutOfOrder = true
             _ = try? store.append(batch)
         }
     }

@@ -70,7 +70,7 @@ struct StorageFlags: ParsableArguments {
     )
     var retentionSize = SizeFlag(bytes: 0)
 
-    @Flag(name: .customLong("storage.tsdb.no-lockfile"), inversion: .prefixedNo, help: "Do not lock the data directory.")
+    @Flag(name: .customLong("storage.tsdb.no-lockfile"), inversion: .prefixedNo, help: "Do not lock the data directory. Two servers in one directory ruin it.")
     var hasNoLockFile = false
 
     @Option(
@@ -117,6 +117,11 @@ struct StorageFlags: ParsableArguments {
         name: .customLong("storage.tsdb.allow-overlapping-blocks"), inversion: .prefixedNo,
         help: ArgumentHelp("Taken; overlapping blocks are always allowed.", visibility: .hidden))
     var allowsOverlappingBlocks = true
+
+    @Flag(
+        name: .customLong("storage.fast-start"), inversion: .prefixedNo,
+        help: "Leave a snapshot of what is in memory when stopping, from which the next start is quick.")
+    var hasFastStart = true
 
     @Option(
         name: .customLong("storage.head.max-series"), help: "Most series in memory; new ones beyond are refused. 0: no limit.")
@@ -169,6 +174,7 @@ extension StorageFlags {
             "storage.wal.sync-interval": walSyncInterval.description,
             "storage.tsdb.samples-per-chunk": String(samplesPerChunk),
             "storage.tsdb.head-chunks-write-queue-size": String(headChunksWriteQueueSize),
+            "storage.fast-start": String(hasFastStart),
             "storage.head.max-series": String(maximumSeries),
             "memory.limit": memoryLimit.description,
         ]

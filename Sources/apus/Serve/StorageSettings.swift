@@ -42,7 +42,8 @@ struct StorageSettings: Sendable {
             settings: try settings(configuration), minBlockDurationMs: flags.minBlockDuration.ms,
             maxBlockDurationMs: flags.maxBlockDuration.ms, walSegmentBytes: flags.walSegmentSize.bytes,
             walCompression: flags.isWALCompressed ? flags.walCompression : .none, walSyncIntervalMs: flags.walSyncInterval.ms,
-            maxSeries: flags.maximumSeries, samplesPerChunk: flags.samplesPerChunk)
+            maxSeries: flags.maximumSeries, samplesPerChunk: flags.samplesPerChunk, isSnapshotEnabled: flags.hasFastStart,
+            hasLockFile: !flags.hasNoLockFile)
         // In memory mode the oldest samples make room long before anything else has to give way.
         if flags.mode == .memory { options.memoryLimitBytes = flags.memoryLimit.bytes / 100 * Self.memoryModeShare }
         return options

@@ -166,6 +166,22 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return result
     }
 
+    /// Another disk with the same files.
+    func copy() -> SimulatedDisk {
+        let result = SimulatedDisk()
+        let entries = state.withLock { $0.value.entries }
+        for (path, node) in entries where path != "." && path != "/" {
+            let copy = Node(isDirectory: node.isDirectory)
+            if !node.isDirectory { copy.apply(.write(offset: 0, bytes: node.content)) }
+            copy.durable = copy.content
+            result.state.withLock { box in
+                box.value.entries[path] = copy
+                box.value.durable[path] = copy
+            }
+        }
+        return result
+    }
+
     /// A name whose directory is gone is gone.
     private func removeOrphans() {
         state.withLock { box in

@@ -195,7 +195,22 @@ final class OutOfOrderStore: @unchecked Sendable {
         marked = []
     }
 
+    /// Takes back a chunk of a former run.
+    func restore(_ ref: SeriesRef, _ chunk: OutOfOrderSealedChunk) {
+        let one = series[ref] ?? OutOfOrderSeries()
+        one.sealed.append(chunk)
+        series[ref] = one
+        nextNumber = max(nextNumber, chunk.number &+ 1)
+        minTimeMs = min(minTimeMs, chunk.minTimeMs)
+        maxTimeMs = max(maxTimeMs, chunk.maxTimeMs)
+    }
+
     // MARK: Removing
+
+    /// Numbers up to which chunks of a series are in blocks, and here only for the sake of readers.
+    var inBlocks: [SeriesRef: UInt64] {
+        removals.reduce(into: [:]) { result, removal in result.merge(removal.upTo) { max($0, $1) } }
+    }
 
     /// Drops the chunks up to a number of each series, once no reader of an epoch up to `epoch` is left.
     func scheduleRemoval(_ upTo: [SeriesRef: UInt64], epoch: UInt64) { removals.append((epoch, upTo)) }

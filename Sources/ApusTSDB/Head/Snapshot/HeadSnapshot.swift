@@ -8,11 +8,14 @@ public import ApusModel
 /// first, so that no later start meets a snapshot that is older than the log.
 ///
 ///     body: identity │ numbers │ chunk files │ collected refs │ symbols │ pairs, postings │ runs │ series by label set
-///           │ links of sealed chunks, by period │ series, each with its open chunk │ deletes │ metadata │ exemplars
+///           │ links of sealed chunks, by period │ series, each with its open chunk │ chunks out of order │ deletes
+///           │ metadata │ exemplars
 ///
 /// Tables are stored as they lie in memory; what is an address there is a place in a file or a block here.
 public enum HeadSnapshot {
     public static let fileName = "apus_snapshot"
+    /// Behind the name while it is being written.
+    static let temporarySuffix = ".tmp"
 
     /// What the head's state depends on.
     public struct Identity: Sendable, Equatable {
@@ -45,7 +48,8 @@ public enum HeadSnapshot {
     ///
     /// Open chunks of histograms are sealed first, into the chunk files: close those afterwards, and the log before.
     /// - Parameter identity: called when all else is done.
-    /// - Returns: false, and nothing is written, when the head has what only a replay brings back: samples out of order.
+    /// - Returns: false, and nothing is written, when the head has what only a replay brings back: samples out of order that
+    ///   are in no file (`OutOfOrderStore.sealAll` comes first), or chunks above 64 KiB that the disk refused.
     public static func write(
         _ head: Head, to path: String, files: any FileSystem, identity: () throws(FileError) -> Identity
     ) throws(FileError) -> Bool {
@@ -53,21 +57,26 @@ public enum HeadSnapshot {
             try head.locked { () throws(FileError) in
                 let state = head.state
                 state.sealHistograms()
-                guard state.outOfOrder.isEmpty, state.chunks.periods.allSatisfy(\.large.isEmpty) else { return false }
+                guard let late = state.outOfOrder.snapshot(), state.chunks.periods.allSatisfy(\.large.isEmpty) else { return false }
                 let places = (state.options.chunkFiles as? HeadChunkFiles)?.places()
-                let temporary = path + ".tmp"
-                let file = try files.open(temporary, .create)
-                defer { file.close() }
-                let writer = SnapshotWriter(file)
-                try writer.array(try identity().text)
-                guard try state.save(to: writer, places) else {
-                    try files.removeFile(temporary)
-                    return false
+                let temporary = path + temporarySuffix
+                do throws(FileError) {
+                    let file = try files.open(temporary, .create)
+                    defer { file.close() }
+                    let writer = SnapshotWriter(file)
+                    try writer.array(try identity().text)
+                    if try state.save(to: writer, places, late) {
+                        try writer.finish()
+                        // Not synced: after a power cut the checksum tells, and the log has it all.
+                        try files.rename(temporary, to: path)
+                        return true
+                    }
+                } catch {
+                    try? files.removeFile(temporary)
+                    throw error
                 }
-                try writer.finish()
-                // Not synced: after a power cut the checksum tells, and the log has it all.
-                try files.rename(temporary, to: path)
-                return true
+                try files.removeFile(temporary)
+                return false
             }
         }
     }

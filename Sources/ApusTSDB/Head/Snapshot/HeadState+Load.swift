@@ -31,6 +31,8 @@ extension HeadState {
         let blocks = try state.chunks.load(&reader, files)
         try state.loadSeries(&reader, blocks, nextSlot: numbers.nextSlot)
         guard state.seriesCount == numbers.seriesCount else { throw damaged("series") }
+        try state.outOfOrder.restore(try reader.array(SnapshotLateChunk.self), files?.places(), files)
+        guard state.outOfOrder.series.keys.allSatisfy({ state.isLive($0) }) else { throw damaged("chunks out of order") }
         try state.loadTombstones(&reader)
         try state.loadMetadata(&reader)
         return state
@@ -53,8 +55,10 @@ extension HeadState {
                 guard let address = blocks.address(of: one.sealed) else { throw Self.damaged("chunks") }
                 one.sealed = address
             }
-            guard one.xor.isSound else { throw Self.damaged("open chunks") }
             let size = Int(saved.openBytes)
+            // Without an open chunk the writer's place is that in a chunk which is sealed.
+            if size == 0 { (one.xor.count, one.xor.bitCount, one.xor.leading, one.xor.trailing) = (0, 16, 0xFF, 0) }
+            guard one.xor.isSound else { throw Self.damaged("open chunks") }
             if size > 0 {
                 let bytes = try unsafe reader.raw(size)
                 guard size <= HeadState.largeScratchBytes, size == one.xor.sizeBytes, one.xor.count > 0, let source = bytes.baseAddress else {

@@ -35,7 +35,8 @@ extension HeadState {
     }
 
     /// False when a chunk lies where no chunk file is.
-    func save(to writer: SnapshotWriter, _ places: ChunkPlaces?) throws(FileError) -> Bool {
+    /// - Parameter late: the chunks out of order.
+    func save(to writer: SnapshotWriter, _ places: ChunkPlaces?, _ late: [SnapshotLateChunk]) throws(FileError) -> Bool {
         let numbers = SnapshotNumbers(
             chunkRangeMs: options.chunkRangeMs, seed: seed, baseRef: baseRef, nextRef: nextRef, seriesCount: seriesCount,
             staleSeries: staleSeries, minTime: minTime, maxTime: maxTime, oldestPeriod: oldestPeriod, minValidTime: minValidTime,
@@ -51,6 +52,7 @@ extension HeadState {
         try labels.save(to: writer)
         guard try chunks.save(to: writer, places) else { return false }
         try saveSeries(to: writer)
+        try writer.array(late)
         try saveTombstones(to: writer)
         try saveMetadata(to: writer)
         try saveExemplars(to: writer)

@@ -14,7 +14,7 @@ public struct SnapshotError: Error, Sendable, Equatable, CustomStringConvertible
 /// another version.
 @safe final class SnapshotWriter {
     static let magic: UInt64 = 0x4441_4548_5355_5041
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let headerBytes = 32
     private static let bufferBytes = 1 << 22
 
