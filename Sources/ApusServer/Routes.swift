@@ -3,8 +3,8 @@ extension Route {
     static let all: [Route] = api + pages
 
     private static let api: [Route] = [
-        Route(.get, .post, path: "/api/v1/query", .query { (api, request) throws(APIError) in try await api.query(request) }),
-        Route(.get, .post, path: "/api/v1/query_range", .query { (api, request) throws(APIError) in try await api.queryRange(request) }),
+        Route(.get, .post, path: "/api/v1/query", .query { (api, request, completion) throws(APIError) in try api.query(request, completion) }),
+        Route(.get, .post, path: "/api/v1/query_range", .query { (api, request, completion) throws(APIError) in try api.queryRange(request, completion) }),
         Route(.get, .post, path: "/api/v1/query_exemplars", .storage { (api, request) throws(APIError) in try api.queryExemplars(request) }),
         Route(.get, .post, path: "/api/v1/format_query", .quick { (api, request) throws(APIError) in try api.formatQuery(request) }),
         Route(.get, .post, path: "/api/v1/labels", .storage { (api, request) throws(APIError) in try api.labels(request) }),

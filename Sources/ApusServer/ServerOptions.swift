@@ -88,6 +88,7 @@ public struct ServerOptions: Sendable {
     public static let maximumBodyBytes = 10 << 20
     /// Request line and headers together.
     public static let maximumHeaderBytes = 1 << 20
+    public static let maximumHeaderCount = 1_000
 
     public init(build: BuildInfo) { self.build = build }
 }

@@ -21,9 +21,6 @@ public final class WebServer: Sendable {
     let options: ServerOptions
     let components: ServerComponents
 
-    /// An answer that is likely longer than this is written and compressed on a worker thread.
-    private static let largeAnswerBytes = 16 << 10
-
     public init(components: ServerComponents, options: ServerOptions) throws {
         self.components = components
         self.options = options
@@ -39,67 +36,77 @@ public final class WebServer: Sendable {
     public func services(
         log: Logger, onListening: @escaping @Sendable (ListenAddress) -> Void = { _ in }
     ) -> [any Service] {
-        options.listenAddresses.map { Listener(address: $0, server: self, log: log, onListening: onListening) }
+        options.listenAddresses.map { Listener(address: $0, server: self, onListening: onListening) }
     }
 
     /// Answers one request, and counts it.
     public func respond(to request: ServerRequest) async -> ServerResponse {
-        let started = components.time.monotonicNs()
-        let (response, handler) = await route(request)
-        let seconds = Double(components.time.monotonicNs() &- started) / 1e9
-        metrics.observe(handler: handler, code: response.status.code, seconds: seconds, bytes: response.body.count)
-        return response
+        await withCheckedContinuation { continuation in
+            respond(to: request) { continuation.resume(returning: $0) }
+        }
     }
 
-    /// The answer, and the path as the metrics name it.
-    private func route(_ request: ServerRequest) async -> (ServerResponse, handler: String) {
+    /// Answers one request, and counts it.
+    /// - Parameter completion: called once, on any thread; before this returns when the answer needs no waiting for.
+    func respond(to request: ServerRequest, then completion: @escaping @Sendable (ServerResponse) -> Void) {
+        let started = components.time.monotonicNs()
+        route(request) { [self] response, handler in
+            let seconds = Double(components.time.monotonicNs() &- started) / 1e9
+            metrics.observe(handler: handler, code: response.status.code, seconds: seconds, bytes: response.body.count)
+            completion(response)
+        }
+    }
+
+    /// Gives the answer, and the path as the metrics name it.
+    private func route(_ request: ServerRequest, then completion: @escaping @Sendable (ServerResponse, _ handler: String) -> Void) {
         switch routes.match(request.method, path: request.path) {
         case .found(let route, let name):
-            return (await run(route, request, name), route.path)
+            run(route, request, name) { completion($0, route.path) }
         case .preflight(let route):
             var response = ServerResponse(status: .noContent)
             crossOrigin.addHeaders(to: &response, for: request)
-            return (response, route.path)
+            completion(response, route.path)
         case .wrongMethod(let route, let allowed):
             var response = ServerResponse.error("Method Not Allowed", status: .methodNotAllowed)
             response.headers[.allow] = allowed
-            return (response, route.path)
+            completion(response, route.path)
         case .none:
             if request.path.hasPrefix("/api/v1/") {
-                guard request.method == .options else { return (.notFound, "/api/v1/*path") }
+                guard request.method == .options else { return completion(.notFound, "/api/v1/*path") }
                 var response = ServerResponse(status: .noContent)
                 crossOrigin.addHeaders(to: &response, for: request)
-                return (response, "/api/v1/*path")
+                return completion(response, "/api/v1/*path")
             }
-            guard let response = assets.response(to: request) else { return (.notFound, "/*filepath") }
-            return (response, WebAssets.pagePaths.contains(request.path) ? request.path : "/*filepath")
+            guard let response = assets.response(to: request) else { return completion(.notFound, "/*filepath") }
+            completion(response, WebAssets.pagePaths.contains(request.path) ? request.path : "/*filepath")
         }
     }
 
-    private func run(_ route: Route, _ request: ServerRequest, _ name: ByteString) async -> ServerResponse {
+    private func run(
+        _ route: Route, _ request: ServerRequest, _ name: ByteString, then completion: @escaping @Sendable (ServerResponse) -> Void
+    ) {
         if route.needsStorage, !components.lifecycle.isReady() {
             var response = Pages.notReady
             if route.isAPI { crossOrigin.addHeaders(to: &response, for: request) }
-            return response
+            return completion(response)
         }
         switch route.handler {
         case .quick(let handler):
-            return finish(answer { () throws(APIError) in try handler(api, request) }, request)
+            completion(finish(answer { () throws(APIError) in try handler(api, request) }, request))
         case .storage(let handler):
-            return await onWorker { [self] in finish(answer { () throws(APIError) in try handler(api, request) }, request) }
+            onWorker(completion) { [self] in finish(answer { () throws(APIError) in try handler(api, request) }, request) }
         case .named(let handler):
-            return await onWorker { [self] in finish(answer { () throws(APIError) in try handler(api, request, name) }, request) }
+            onWorker(completion) { [self] in finish(answer { () throws(APIError) in try handler(api, request, name) }, request) }
         case .query(let handler):
-            let result: Result<APIAnswer, APIError>
-            do { result = .success(try await handler(api, request)) } catch { result = .failure(error) }
-            guard case .success(let answer) = result, answer.estimatedBytes > Self.largeAnswerBytes else {
-                return finish(result, request)
-            }
-            return await onWorker { [self] in finish(result, request) }
+            // The answer is written where it was computed: on the engine's thread.
+            do throws(APIError) {
+                try handler(api, request) { [self] result in completion(finish(result, request)) }
+            } catch { completion(finish(.failure(error), request)) }
         case .page(let handler):
-            return await handler(pages, request)
+            let pages = pages
+            Task { completion(await handler(pages, request)) }
         case .report(let handler):
-            return await onWorker { [pages] in
+            onWorker(completion) { [pages] in
                 var response = handler(pages, request)
                 response.compress(for: request)
                 return response
@@ -120,10 +127,12 @@ public final class WebServer: Sendable {
     }
 
     /// Runs `work` on NIO's pool for what blocks, away from event loops and the tasks' own threads.
-    private func onWorker(_ work: @escaping @Sendable () -> ServerResponse) async -> ServerResponse {
-        do { return try await NIOThreadPool.singleton.runIfActive(work) } catch {
+    private func onWorker(
+        _ completion: @escaping @Sendable (ServerResponse) -> Void, _ work: @escaping @Sendable () -> ServerResponse
+    ) {
+        NIOThreadPool.singleton.submit { state in
             // The pool is gone only while the process ends.
-            return .error("shutting down", status: .serviceUnavailable)
+            completion(state == .active ? work() : .error("shutting down", status: .serviceUnavailable))
         }
     }
 }

@@ -4,8 +4,8 @@ public import ApusStorage
 
 /// Answers queries. Make one, keep it, and call it from any thread.
 ///
-/// `instant` and `range` run on the caller's thread, whose stack should have a few MiB to spare; `runInstant` and `runRange` on threads of the engine's own, and are
-/// what a server calls.
+/// `instant` and `range` run on the caller's thread, whose stack should have a few MiB to spare; the
+/// others on threads of the engine's own: `run…` for tasks, `submit…` for a server that goes on with the result right there.
 public final class QueryEngine: Sendable {
     public let options: EngineOptions
     let time: any TimeSource
@@ -44,8 +44,8 @@ public final class QueryEngine: Sendable {
     public func runInstant(
         _ query: ByteString, atMs: Int64, on storage: any Queryable, options: QueryOptions = QueryOptions()
     ) async throws(QueryError) -> QueryResult {
-        try await onExecutor(options) { (options, queuedNs) throws(QueryError) in
-            try self.evaluate(query, .instant(QueryPlan.clamped(atMs)), isInstant: true, storage, options, queuedNs: queuedNs)
+        try await cancellable(options) { options, completion in
+            self.submitInstant(query, atMs: atMs, on: storage, options: options, then: completion)
         }
     }
 
@@ -54,9 +54,42 @@ public final class QueryEngine: Sendable {
         _ query: ByteString, startMs: Int64, endMs: Int64, stepMs: Int64, on storage: any Queryable,
         options: QueryOptions = QueryOptions()
     ) async throws(QueryError) -> QueryResult {
-        let steps = try Self.steps(startMs, endMs, stepMs)
-        return try await onExecutor(options) { (options, queuedNs) throws(QueryError) in
-            try self.evaluate(query, steps, isInstant: false, storage, options, queuedNs: queuedNs)
+        try await cancellable(options) { options, completion in
+            self.submitRange(
+                query, startMs: startMs, endMs: endMs, stepMs: stepMs, on: storage, options: options, then: completion)
+        }
+    }
+
+    /// As `instant`, on the engine's threads.
+    /// - Parameter completion: called once, on the thread that evaluated the query; what it does there holds up the next.
+    public func submitInstant(
+        _ query: ByteString, atMs: Int64, on storage: any Queryable, options: QueryOptions = QueryOptions(),
+        then completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
+    ) {
+        let queuedNs = time.monotonicNs()
+        executor.submit {
+            completion(
+                Result { () throws(QueryError) in
+                    try self.evaluate(
+                        query, .instant(QueryPlan.clamped(atMs)), isInstant: true, storage, options, queuedNs: queuedNs)
+                })
+        }
+    }
+
+    /// As `range`, on the engine's threads.
+    /// - Parameter completion: as for `submitInstant`.
+    public func submitRange(
+        _ query: ByteString, startMs: Int64, endMs: Int64, stepMs: Int64, on storage: any Queryable,
+        options: QueryOptions = QueryOptions(),
+        then completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
+    ) {
+        let queuedNs = time.monotonicNs()
+        executor.submit {
+            completion(
+                Result { () throws(QueryError) in
+                    try self.evaluate(
+                        query, try Self.steps(startMs, endMs, stepMs), isInstant: false, storage, options, queuedNs: queuedNs)
+                })
         }
     }
 
@@ -77,17 +110,17 @@ public final class QueryEngine: Sendable {
         return Steps(startMs: start, stepMs: stepMs, count: Int((end - start) / stepMs) + 1)
     }
 
-    private func onExecutor(
-        _ options: QueryOptions, _ work: @escaping @Sendable (QueryOptions, UInt64) throws(QueryError) -> QueryResult
+    /// Waits for a query that `submit` starts, and cancels it with the task.
+    private func cancellable(
+        _ options: QueryOptions,
+        _ submit: (QueryOptions, @escaping @Sendable (Result<QueryResult, QueryError>) -> Void) -> Void
     ) async throws(QueryError) -> QueryResult {
         let flag = options.cancellation ?? CancellationFlag()
         var options = options
         options.cancellation = flag
-        let (own, queuedNs) = (options, time.monotonicNs())
+        let own = options
         let result: Result<QueryResult, QueryError> = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                executor.submit { continuation.resume(returning: Result { () throws(QueryError) in try work(own, queuedNs) }) }
-            }
+            await withCheckedContinuation { continuation in submit(own) { continuation.resume(returning: $0) } }
         } onCancel: {
             flag.cancel()
         }

@@ -6,20 +6,21 @@ extension API {
     /// More points than a screen has; a range query that would give more is refused before it costs anything.
     static let maximumPointsPerSeries: Int64 = 11_000
 
+    /// Takes an answer, on the thread that computed it.
+    typealias Completion = @Sendable (Result<APIAnswer, APIError>) -> Void
+
     /// `/query`: one expression at one moment.
-    func query(_ request: ServerRequest) async throws(APIError) -> APIAnswer {
+    func query(_ request: ServerRequest, _ completion: @escaping Completion) throws(APIError) {
         let limit = try request.limit()
         let timeMs = try request.time("time", default: nowMs)
         let options = try queryOptions(request)
-        do {
-            let result = try await components.engine.runInstant(
-                request.form["query"], atMs: timeMs, on: components.storage, options: options)
-            return answer(result, limit: limit, request)
-        } catch { throw APIError(error) }
+        components.engine.submitInstant(request.form["query"], atMs: timeMs, on: components.storage, options: options) { result in
+            completion(answer(result, limit: limit, request))
+        }
     }
 
     /// `/query_range`: one expression at every step from `start` to `end`, both included.
-    func queryRange(_ request: ServerRequest) async throws(APIError) -> APIAnswer {
+    func queryRange(_ request: ServerRequest, _ completion: @escaping Completion) throws(APIError) {
         let limit = try request.limit()
         let startMs = try request.requiredTime("start")
         let endMs = try request.requiredTime("end")
@@ -37,12 +38,12 @@ extension API {
                 "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")
         }
         let options = try queryOptions(request)
-        do {
-            let result = try await components.engine.runRange(
-                request.form["query"], startMs: startMs, endMs: endMs, stepMs: max(1, stepNs / 1_000_000),
-                on: components.storage, options: options)
-            return answer(result, limit: limit, request)
-        } catch { throw APIError(error) }
+        components.engine.submitRange(
+            request.form["query"], startMs: startMs, endMs: endMs, stepMs: max(1, stepNs / 1_000_000), on: components.storage,
+            options: options
+        ) { result in
+            completion(answer(result, limit: limit, request))
+        }
     }
 
     /// `/format_query`: the expression as it is written well.
@@ -78,7 +79,14 @@ extension API {
         return options
     }
 
-    private func answer(_ result: QueryResult, limit: Int, _ request: ServerRequest) -> APIAnswer {
+    private func answer(
+        _ outcome: Result<QueryResult, QueryError>, limit: Int, _ request: ServerRequest
+    ) -> Result<APIAnswer, APIError> {
+        let result: QueryResult
+        switch outcome {
+        case .success(let value): result = value
+        case .failure(let error): return .failure(APIError(error))
+        }
         let (value, isTruncated) = limit > 0 ? result.value.truncated(to: limit) : (result.value, false)
         let statistics = request.form["stats"].isEmpty ? nil : result.statistics
         var answer = APIAnswer { json in
@@ -93,7 +101,7 @@ extension API {
         answer.estimatedBytes = value.estimatedBytes
         answer.warnings = result.warnings + (isTruncated ? [truncationWarning] : [])
         answer.infos = result.infos
-        return answer
+        return .success(answer)
     }
 }
 

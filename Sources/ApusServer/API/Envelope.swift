@@ -43,7 +43,7 @@ struct APIAnswer: Sendable {
     var data: (@Sendable (inout JSONWriter) -> Void)?
     var warnings: [String] = []
     var infos: [String] = []
-    /// About how long the body gets; large ones are written on a worker thread.
+    /// About how long the body gets.
     var estimatedBytes = 0
 
     init(_ data: (@Sendable (inout JSONWriter) -> Void)?) { self.data = data }

@@ -1,9 +1,6 @@
 import ApusModel
-import HTTPTypes
-import HummingbirdCore
-import Logging
 import NIOCore
-import NIOHTTPTypes
+import NIOHTTP1
 import NIOPosix
 import ServiceLifecycle
 
@@ -28,116 +25,93 @@ public struct ListenError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// Listens on one address: connections in, requests to the `WebServer`, answers out.
+/// Listens on one address: connections in, requests to the `WebServer`, answers out. See `ConnectionHandler`.
 ///
 /// Bounded by `ServerOptions`: connections, time without a byte, size of headers and bodies.
 struct Listener: Service {
     let address: ListenAddress
     let server: WebServer
-    let log: Logger
     let onListening: @Sendable (ListenAddress) -> Void
 
     func run() async throws {
+        let connections = Connections()
         let options = server.options
-        var http = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [ConnectionWatch()], idleTimeout: .milliseconds(options.readTimeoutMs))
-        http.httpDecoder.maxHeaderFieldSize = ServerOptions.maximumHeaderBytes
-        http.httpDecoder.maxHeaderListSize = ServerOptions.maximumHeaderBytes
-        var quiet = log
-        // The library tells of its start and of clients that go; ours to say is only what concerns the operator.
-        quiet.logLevel = max(log.logLevel, .warning)
-        let service = try HTTPServerBuilder.http1(configuration: http).buildServer(
-            configuration: ServerConfiguration(
-                address: .hostname(address.host, port: address.port),
-                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections, logger: quiet)),
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            logger: quiet,
-            responder: { request, writer, channel in try await respond(to: request, writer, channel) },
-            onServerRunning: { channel in
-                onListening(ListenAddress(host: address.host, port: channel.localAddress?.port ?? address.port))
-            })
-        do { try await service.run() } catch let error as IOError {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = ServerOptions.maximumHeaderBytes
+        limits.maxHeaderListSize = ServerOptions.maximumHeaderBytes
+        limits.maxHeaderFieldCount = ServerOptions.maximumHeaderCount
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // One at a time, so that the limit is exact.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptLimit(connections: options.maximumConnections))
+                }
+            }
+            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { [limits, server] channel in
+                guard connections.add(channel) else { return channel.close() }
+                return channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.configureHTTPServerPipeline(
+                        withPipeliningAssistance: false, withErrorHandling: true, withOutboundHeaderValidation: true,
+                        withEncoderConfiguration: .init(), withDecoderLimitConfiguration: limits)
+                    try pipeline.addHandler(ConnectionHandler(server: server, connections: connections, channel: channel))
+                }
+            }
+        let listener: any Channel
+        do { listener = try await bootstrap.bind(host: address.host, port: address.port).get() } catch let error as IOError {
             throw ListenError(address: address, reason: error.description, isAddressInUse: error.errnoCode == EADDRINUSE)
-        } catch let error as SocketAddressError {
+        } catch {
             throw ListenError(address: address, reason: "\(error)", isAddressInUse: false)
         }
-    }
-
-    private func respond(to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
-        var response: ServerResponse
-        var closesConnection = false
-        do {
-            let body = try await collectBody(of: request, channel)
-            let message = ServerRequest(
-                method: request.method, target: request.head.path ?? "/", headers: request.headers, body: Array(buffer: body))
-            ConnectionWatch.set(message.cancellation, on: channel)
-            response = await server.respond(to: message)
-            ConnectionWatch.set(nil, on: channel)
-        } catch is NIOTooManyBytesError {
-            response = .error("request body larger than \(ServerOptions.maximumBodyBytes) bytes", status: .contentTooLarge)
-            response.headers[.connection] = "close"
-            closesConnection = true
+        onListening(ListenAddress(host: address.host, port: listener.localAddress?.port ?? address.port))
+        try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
+                try await listener.closeFuture.get()
+                // What is in flight finishes; a cancelled task waits for nothing.
+                for channel in connections.close() { try? await channel.closeFuture.get() }
+            } onGracefulShutdown: {
+                listener.close(promise: nil)
+            }
+        } onCancel: {
+            listener.close(promise: nil)
+            connections.abort()
         }
-        response.headers[.date] = HTTPDate.now(server.components.time)
-        if response.status != .noContent, response.status != .notModified {
-            response.headers[.contentLength] = String(response.body.count)
-        }
-        let hasBody = request.method != .head && !response.body.isEmpty
-        try await writer.write(
-            response: HTTPResponse(status: response.status, headerFields: response.headers),
-            body: hasBody ? ResponseBody(byteBuffer: ByteBuffer(bytes: response.body)) : ResponseBody())
-        // What is left of a body that was too large would have to be read to the end first.
-        if closesConnection { channel.close(promise: nil) }
-    }
-
-    /// Reads the body. Closes the connection when that takes longer than the read timeout in all, which a client that sends
-    /// a byte now and then could otherwise draw out forever.
-    private func collectBody(of request: Request, _ channel: any Channel) async throws -> ByteBuffer {
-        if request.headers[.contentLength] == nil && request.headers[.transferEncoding] == nil {
-            return try await request.body.collect(upTo: ServerOptions.maximumBodyBytes)
-        }
-        let timeout = channel.eventLoop.scheduleTask(in: .milliseconds(server.options.readTimeoutMs)) {
-            channel.close(promise: nil)
-        }
-        defer { timeout.cancel() }
-        return try await request.body.collect(upTo: ServerOptions.maximumBodyBytes)
     }
 }
 
-/// Notices that the client of a connection is gone, and cancels the request that is being answered on it.
-///
-/// A client that closes only its sending side counts as gone too, as with Go's server.
-final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPRequestPart
-    typealias InboundOut = HTTPRequestPart
+/// Accepts no more connections than the limit; more wait in the system's queue until one ends.
+private final class AcceptLimit: ChannelDuplexHandler {
+    typealias InboundIn = any Channel
+    typealias InboundOut = any Channel
+    typealias OutboundIn = Never
 
-    // Both only touched on the channel's event loop.
-    private var current: Cancellation?
-    private var isGone = false
+    private let limit: Int
+    private var open = 0
+    private var isReadHeld = false
 
-    /// Makes `cancellation` the one to cancel, or none. Takes effect soon, from any thread.
-    static func set(_ cancellation: Cancellation?, on channel: any Channel) {
-        channel.eventLoop.execute {
-            guard let watch = try? channel.pipeline.syncOperations.handler(type: ConnectionWatch.self) else { return }
-            watch.current = cancellation
-            if watch.isGone { cancellation?.cancel() }
+    init(connections limit: Int) { self.limit = max(1, limit) }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        open += 1
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        unwrapInboundIn(data).closeFuture.hop(to: context.eventLoop).whenComplete { _ in
+            let (limit, context) = bound.value
+            limit.open -= 1
+            if limit.isReadHeld {
+                limit.isReadHeld = false
+                context.read()
+            }
         }
+        context.fireChannelRead(data)
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .some(.inputClosed) = event as? ChannelEvent { noticeGone() }
-        context.fireUserInboundEventTriggered(event)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        noticeGone()
-        context.fireChannelInactive()
-    }
-
-    private func noticeGone() {
-        isGone = true
-        current?.cancel()
-        current = nil
+    func read(context: ChannelHandlerContext) {
+        if open < limit { context.read() } else { isReadHeld = true }
     }
 }
 

@@ -10,8 +10,10 @@ struct Route: Sendable {
         case storage(@Sendable (API, ServerRequest) throws(APIError) -> APIAnswer)
         /// The same with the part of the path that stands for `:name`.
         case named(@Sendable (API, ServerRequest, ByteString) throws(APIError) -> APIAnswer)
-        /// Waits for the query engine, which has threads of its own. Stopped when the client hangs up.
-        case query(@Sendable (API, ServerRequest) async throws(APIError) -> APIAnswer)
+        /// Asks the query engine, which answers on threads of its own. Stopped when the client hangs up.
+        case query(
+            @Sendable (API, ServerRequest, _ completion: @escaping @Sendable (Result<APIAnswer, APIError>) -> Void)
+                throws(APIError) -> Void)
         /// Not JSON, and quick.
         case page(@Sendable (Pages, ServerRequest) async -> ServerResponse)
         /// Not JSON, on a worker thread.
