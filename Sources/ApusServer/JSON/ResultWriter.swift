@@ -38,22 +38,20 @@ extension JSONWriter {
             string("matrix")
             key("result")
             array { json in
-                for one in series { json.matrixSeries(one) }
+                var samples = SampleTextWriter()
+                for one in series { json.matrixSeries(one, &samples) }
             }
         }
     }
 
-    private mutating func matrixSeries(_ series: MatrixSeries) {
+    private mutating func matrixSeries(_ series: MatrixSeries, _ samples: inout SampleTextWriter) {
         object { json in
             json.key("metric")
             json.labels(series.labels)
             json.key("values")
             json.value { bytes in
                 bytes.append(UInt8(ascii: "["))
-                for index in 0..<min(series.timestampsMs.count, series.values.count) {
-                    if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                    bytes.appendSample(timestampMs: series.timestampsMs[index], value: series.values[index], style: .json)
-                }
+                samples.append(timestampsMs: series.timestampsMs.span, values: series.values.span, to: &bytes)
                 bytes.append(UInt8(ascii: "]"))
             }
         }
