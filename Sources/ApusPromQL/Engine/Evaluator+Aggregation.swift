@@ -216,7 +216,7 @@ extension Evaluator {
         if let high = ratios.first(where: { $0 > 1 }) { annotations.warnInvalidRatio(high, cappedTo: 1, at: position) }
         if let low = ratios.first(where: { $0 < -1 }) { annotations.warnInvalidRatio(low, cappedTo: -1, at: position) }
         try vector(aggregation.operand, steps) { (name, row) throws(QueryError) in
-            let place = Double(name.labels.hash64()) / 0x1p64
+            let place = Double(seriesHash(name.labels)) / 0x1p64
             for step in 0..<row.count where !row[step].isAbsent {
                 let ratio = min(max(ratios[step], -1), 1)
                 let isPicked = ratio >= 0 ? place < ratio : place >= 1 + ratio

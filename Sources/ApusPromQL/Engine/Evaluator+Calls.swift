@@ -26,6 +26,7 @@ extension Evaluator {
                 }
             }
         case .timestamp: try timestamp(call.arguments[0], steps, sink)
+        case .startTimestamp: try startTimestamp(call.arguments[0], steps, sink)
         case .vector:
             let value = try scalar(call.arguments[0], steps)
             let row = RowArena(width: steps.count).makeRow()
@@ -75,12 +76,18 @@ extension Evaluator {
         let isCounterFunction = name == .rate || name == .increase || name == .irate
         let needsCheck = !keepsName && !delaysNameRemoval && !plan.isDistinctWithoutName[range.index]
         if name == .quantileOverTime { try warnQuantile(call.arguments[0], steps) }
-        var kernel = kernel
+        var kernel = try extendedKernel(name, over: range) ?? kernel
+        let startKernel = options.useStartTimestamps && extent(ofRange: range) == .plain ? StartAwareKernel(name) : nil
         var seen: Set<LabelSet> = []
         let row = RowArena(width: steps.count).makeRow()
         try forEachRangeSeries(range, steps, function: name.rawValue) { (series) throws(QueryError) in
-            let touched = try kernel.fill(
-                row, from: series.samples, at: series.references, rangeMs: series.rangeMs, poll: bounds)
+            let touched: Int
+            if let startKernel, !series.starts.isEmpty {
+                touched = try fillByStarts(startKernel, row, series, range)
+            } else {
+                touched = try kernel.fill(
+                    row, from: series.samples, at: series.references, rangeMs: series.rangeMs, poll: bounds)
+            }
             bounds.touch(touched)
             try bounds.work(row.count)
             if row.isEmpty { return }
@@ -120,6 +127,7 @@ extension Evaluator {
         let row = RowArena(width: steps.count).makeRow()
         row.fill(1)
         let present = RowArena(width: steps.count).makeRow()
+        _ = try extendedKernel(.absentOverTime, over: operand)
         var kernel = PresenceKernel()
         try forEachRangeSeries(operand, steps, function: "absent_over_time") { (series) throws(QueryError) in
             let touched = try kernel.fill(
@@ -189,7 +197,7 @@ extension Evaluator {
         let inner = expression.unwrapped(operand)
         if case .vectorSelector(let selector) = expression[inner].kind {
             let merged = mergedRows(unless: plan.isDistinctWithoutName[inner.index], steps)
-            try instantSelector(inner, selector, steps, wantsTimestamps: true) { (name, row) throws(QueryError) in
+            try instantSelector(inner, selector, steps, wants: .timestamp) { (name, row) throws(QueryError) in
                 try pass(dropName(name), row, merged, sink)
             }
             try merged?.table.forEach(sink)

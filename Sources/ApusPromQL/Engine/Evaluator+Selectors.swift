@@ -32,23 +32,31 @@ extension Evaluator {
 
     /// `name{…}`: at each step the newest sample of each series.
     func instantSelector(
-        _ id: NodeID, _ selector: VectorSelector, _ steps: Steps, wantsTimestamps: Bool, _ sink: RowSink
+        _ id: NodeID, _ selector: VectorSelector, _ steps: Steps, wants column: SelectedColumn, _ sink: RowSink
     ) throws(QueryError) {
-        guard selector.extent == .plain else { throw .unsupportedExtent(selector.extent) }
+        let isSmoothed = selector.extent == .smoothed && column == .value
         let placement = plan.placements[id.index]
         let references = References(steps: steps, atMs: placement.atMs, offsetMs: placement.offsetMs)
         let minTimeMs = QueryPlan.clamped(references.firstMs - lookbackMs + 1)
-        let maxTimeMs = QueryPlan.clamped(references.lastMs)
+        let maxTimeMs = QueryPlan.clamped(references.lastMs + (isSmoothed ? lookbackMs : 0))
         let set = try select(
             selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: 0, function: "", steps)
         let scratch = ColumnScratch()
+        let cleaned = ColumnScratch()
         let row = RowArena(width: steps.count).makeRow()
         for index in 0..<set.count {
             try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
             if scratch.columns.count == 0 { continue }
             let found = withExtendedLifetime(scratch) {
-                selectInstant(
-                    into: row, from: Samples(scratch), at: references, lookbackMs: lookbackMs, wantsTimestamps: wantsTimestamps)
+                if isSmoothed {
+                    Samples(scratch).copyWithoutMarkers(into: &cleaned.columns)
+                    return selectSmoothed(into: row, from: Samples(cleaned), at: references, lookbackMs: lookbackMs)
+                }
+                let found = selectInstant(
+                    into: row, from: Samples(scratch), at: references, lookbackMs: lookbackMs,
+                    wantsTimestamps: column != .value)
+                if column == .startTimestamp { replaceTimes(row, byStartsOf: scratch.columns) }
+                return found
             }
             if found == 0 { continue }
             bounds.touch(found)
@@ -65,6 +73,8 @@ extension Evaluator {
         let samples: Samples
         let references: References
         let rangeMs: Int64
+        /// Start timestamps of the samples; empty where none has one, or none is asked for.
+        var starts: [Int64] = []
     }
 
     /// Passes the samples of each series of a range selector or a subquery to `body`: those of all windows together.
@@ -74,22 +84,23 @@ extension Evaluator {
         let id = expression.unwrapped(id)
         let placement = plan.placements[id.index]
         let references = References(steps: steps, atMs: placement.atMs, offsetMs: placement.offsetMs)
-        let minTimeMs = QueryPlan.clamped(references.firstMs - placement.rangeMs + 1)
-        let maxTimeMs = QueryPlan.clamped(references.lastMs)
+        let reach = extent(ofRange: id).reach(lookbackMs: lookbackMs)
+        let minTimeMs = QueryPlan.clamped(references.firstMs - placement.rangeMs - reach.beforeMs + 1)
+        let maxTimeMs = QueryPlan.clamped(references.lastMs + reach.afterMs)
         let scratch = ColumnScratch()
-        func pass(_ name: RowLabels, _ columns: ColumnScratch) throws(QueryError) {
+        func pass(_ name: RowLabels, _ columns: ColumnScratch, starts: [Int64] = []) throws(QueryError) {
             if columns.columns.count == 0 { return }
             let held = columns.columns.count
             try bounds.hold(held)
             defer { withExtendedLifetime(columns) {} }
             try body(
-                RangeSeries(name: name, samples: Samples(columns), references: references, rangeMs: placement.rangeMs))
+                RangeSeries(
+                    name: name, samples: Samples(columns), references: references, rangeMs: placement.rangeMs, starts: starts))
             bounds.release(held)
         }
         switch expression[id].kind {
         case .matrixSelector(let matrix):
             guard case .vectorSelector(let selector) = expression[matrix.selector].kind else { return }
-            guard selector.extent == .plain else { throw .unsupportedExtent(selector.extent) }
             let set = try select(
                 selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: placement.rangeMs, function: function, steps)
             let cleaned = ColumnScratch()
@@ -103,7 +114,8 @@ extension Evaluator {
                     given = cleaned
                 }
                 bounds.read(references.coveredCount(of: given.columns, rangeMs: placement.rangeMs))
-                try pass(name, given)
+                let starts = options.useStartTimestamps ? StartTimestamps.collect(scratch.columns) : []
+                try pass(name, given, starts: starts)
             }
         case .subquery(let subquery):
             let inner = try innerSteps(placement, references)
@@ -149,8 +161,11 @@ extension References {
     }
 }
 
-extension QueryError {
-    static func unsupportedExtent(_ extent: RangeExtent) -> QueryError {
-        .execution("\(extent.rawValue) selectors are not supported")
+/// Puts for each sample, of which `row` has the time in seconds, when its counting began.
+private func replaceTimes(_ row: Row, byStartsOf columns: borrowing SampleColumns) {
+    var index = 0
+    for step in 0..<row.count where !row[step].isAbsent {
+        while index < columns.count, Double(columns.timestampMs(at: index)) / 1_000 < row[step] { index += 1 }
+        row[step] = Double(columns.startTimestampMs(at: index)) / 1_000
     }
 }

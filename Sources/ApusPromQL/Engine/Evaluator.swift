@@ -58,7 +58,7 @@ final class Evaluator {
             if !isNegative { return try vector(operand, steps, sink) }
             try unnamed(operand, steps, sink) { (row) throws(QueryError) in row.map { -$0 } }
         case .vectorSelector(let selector):
-            try instantSelector(id, selector, steps, wantsTimestamps: false, sink)
+            try instantSelector(id, selector, steps, wants: .value, sink)
         case .call(let call): try self.call(id, call, steps, sink)
         case .aggregate(let aggregation): try aggregate(aggregation, steps, sink)
         case .binary: try binary(id, steps, sink)

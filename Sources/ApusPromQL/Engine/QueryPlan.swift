@@ -144,11 +144,17 @@ struct QueryPlan {
             let first = Self.clamped(referenced.lowerBound - placement.offsetMs)
             let last = Self.clamped(referenced.upperBound - placement.offsetMs)
             switch expression.nodes[index].kind {
-            case .vectorSelector:
-                bound(index, Self.clamped(first - lookbackMs + 1), last)
-            case .matrixSelector:
+            case .vectorSelector(let selector):
+                let reachMs = selector.extent == .smoothed ? lookbackMs : 0
+                bound(index, Self.clamped(first - lookbackMs + 1), Self.clamped(last + reachMs))
+            case .matrixSelector(let matrix):
+                var extent = RangeExtent.plain
+                if case .vectorSelector(let selector) = expression[matrix.selector].kind { extent = selector.extent }
+                let reach = extent.reach(lookbackMs: lookbackMs)
                 // Left-open: a sample at the very start of the range is not in it.
-                bound(index, Self.clamped(first - placement.rangeMs + 1), last)
+                bound(
+                    index, Self.clamped(first - placement.rangeMs - reach.beforeMs + 1),
+                    Self.clamped(last + reach.afterMs))
             case .subquery(let subquery):
                 spans[subquery.expression.index] = Self.clamped(first - placement.rangeMs)...last
             default:

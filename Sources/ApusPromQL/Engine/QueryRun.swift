@@ -149,9 +149,18 @@ extension Evaluator {
         try forEachRangeSeries(root, steps, function: "") { (series) throws(QueryError) in
             let labels = series.name.dropsName ? series.name.labels.withoutReserved : series.name.labels
             var copy = MatrixSeries(labels: labels, timestampsMs: [], values: [])
-            for index in 0..<series.samples.count {
-                copy.timestampsMs.append(series.samples.timestampMs(index))
-                copy.values.append(series.samples.value(index))
+            let extent = extent(ofRange: root)
+            if extent != .plain {
+                for point in extendedPoints(series, extent) {
+                    copy.timestampsMs.append(point.timestampMs)
+                    copy.values.append(point.value)
+                }
+                if copy.values.isEmpty { return }
+            } else {
+                for index in 0..<series.samples.count {
+                    copy.timestampsMs.append(series.samples.timestampMs(index))
+                    copy.values.append(series.samples.value(index))
+                }
             }
             bounds.touch(copy.values.count)
             try bounds.hold(copy.values.count)

@@ -36,6 +36,8 @@ public struct EngineOptions: Sendable {
     /// `--enable-feature=promql-delayed-name-removal`: metric names go at the end of the query, so that `label_replace`
     /// can still use them.
     public var enableDelayedNameRemoval = false
+    /// `--enable-feature=use-start-timestamps`: `rate`, `increase`, `irate` and `resets` heed when a sample's counting began.
+    public var useStartTimestamps = false
     /// What the parser accepts.
     public var parser = ParserOptions()
     public var observer: (any QueryObserver)?

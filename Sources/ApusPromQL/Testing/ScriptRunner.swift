@@ -32,6 +32,7 @@ public struct ScriptRunner {
         options.maxSamples = 10_000
         options.timeoutMs = 100_000
         options.enableDelayedNameRemoval = true
+        options.useStartTimestamps = true
         options.parser = Self.parserOptions
         engine = QueryEngine(options: options)
     }

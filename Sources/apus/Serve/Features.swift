@@ -5,6 +5,7 @@ import Logging
 struct Features {
     private(set) var parser = ParserOptions()
     private(set) var delayedNameRemoval = false
+    private(set) var useStartTimestamps = false
     private(set) var exemplarStorage = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
@@ -15,6 +16,7 @@ struct Features {
             case "promql-extended-range-selectors": parser.enableExtendedRangeSelectors = true
             case "promql-binop-fill-modifiers": parser.enableBinopFill = true
             case "promql-delayed-name-removal": delayedNameRemoval = true
+            case "use-start-timestamps": useStartTimestamps = true
             case "exemplar-storage": exemplarStorage = true
             // On for everybody by now.
             case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms",

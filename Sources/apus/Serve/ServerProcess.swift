@@ -64,6 +64,7 @@ struct ServerProcess {
         engineOptions.defaultSubqueryStepMs = configuration.global.evaluationIntervalMs
         engineOptions.parser = features.parser
         engineOptions.enableDelayedNameRemoval = features.delayedNameRemoval
+        engineOptions.useStartTimestamps = features.useStartTimestamps
         engineOptions.observer = try EngineMetrics(metrics)
         engineOptions.memory = gate.budget
         let engine = QueryEngine(options: engineOptions, time: time)
