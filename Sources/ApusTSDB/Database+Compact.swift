@@ -25,12 +25,15 @@ extension Database {
         let ulid = newULID()
         state.withLock { $0.statistics.compactions.isPopulating = true }
         defer { state.withLock { $0.statistics.compactions.isPopulating = false } }
+        var shapes = DatabaseStatistics.ChunkShapes()
         let meta = try duringBlock("write block") { () throws(BlockError) in
             try writeBlock(
                 source, into: disk.directory, ulid: ulid, minTimeMs: range.lowerBound, maxTimeMs: range.upperBound, compaction: compaction,
-                files: disk.files, maxChunkFileBytes: options.maxChunkFileBytes, onProgress: { [self] _ in !isClosing })
+                files: disk.files, maxChunkFileBytes: options.maxChunkFileBytes, onProgress: { [self] _ in !isClosing },
+                onChunk: { shapes.add($0) })
         }
         guard let meta else { return }
+        state.withLock { $0.statistics.chunkShapes.add(shapes) }
         try replace([], with: meta)
         noteWritten(meta, since: start)
         log(

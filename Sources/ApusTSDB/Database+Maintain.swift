@@ -160,8 +160,12 @@ extension Database {
             if state.withLock({ $0.expiredBounds[block.ulid] }) == bounds { continue }
             do throws(BlockError) {
                 try block.expire(rules)
-                state.withLock { $0.expiredBounds[block.ulid] = bounds }
+                state.withLock { state in
+                    state.expiredBounds[block.ulid] = bounds
+                    state.statistics.retention.blocksMarked += 1
+                }
             } catch {
+                state.withLock { $0.statistics.retention.rulesFailed += 1 }
                 log(.error, "Retention rules can't be applied to a block", ("block", block.ulid.description), ("err", error.description))
             }
         }

@@ -16,9 +16,7 @@ extension Database {
         _ directory: String, options: DatabaseOptions = DatabaseOptions(), files: any FileSystem = PosixFileSystem(),
         time: any TimeSource = SystemTime(), observer: any DatabaseObserver = SilentObserver()
     ) throws(DatabaseError) -> Database {
-        do throws(DatabaseError) {
-            return try open(directory, options, files, time, observer, isReadOnly: false)
-        } catch { throw DatabaseError(error.reason, "opening storage failed: \(error.description)") }
+        try open(directory, options, files, time, observer, isReadOnly: false)
     }
 
     /// Opens a data directory for a tool: without the lock, and without changing anything in it. What is there is read as

@@ -36,6 +36,62 @@ public struct DatabaseStatistics: Sendable {
         /// The limits in force; 0 for none.
         public var limitMs: Int64 = 0
         public var limitBytes: Int64 = 0
+        /// Retention rules in force; blocks, and series of the head, in which they have marked something; and how often they
+        /// could not.
+        public var rules = 0
+        public var blocksMarked: UInt64 = 0
+        public var headSeriesMarked: UInt64 = 0
+        public var rulesFailed: UInt64 = 0
+    }
+
+    /// What chunks are like when they get into a block for the first time.
+    public struct ChunkShapes: Sendable, Equatable {
+        public var sizeBytes = Distribution(first: 32, factor: 1.5, count: 12)
+        public var samples = Distribution(first: 4, factor: 1.5, count: 12)
+        /// Time from the first sample to the last, ms, in spite of the metric's name.
+        public var rangeMs = Distribution(first: 100, factor: 4, count: 10)
+
+        mutating func add(_ chunk: EncodedChunk) {
+            sizeBytes.add(Double(chunk.bytes.count))
+            samples.add(Double(chunk.count))
+            rangeMs.add(Double(chunk.maxTimeMs &- chunk.minTimeMs))
+        }
+
+        mutating func add(_ other: ChunkShapes) {
+            sizeBytes.add(other.sizeBytes)
+            samples.add(other.samples)
+            rangeMs.add(other.rangeMs)
+        }
+    }
+
+    /// A histogram whose bounds are so many times each other.
+    public struct Distribution: Sendable, Equatable {
+        public let upperBounds: [Double]
+        /// Not cumulative; one more than the bounds.
+        public private(set) var counts: [UInt64]
+        public private(set) var sum = 0.0
+
+        init(first: Double, factor: Double, count: Int) {
+            var bounds: [Double] = []
+            var bound = first
+            for _ in 0..<count {
+                bounds.append(bound)
+                bound *= factor
+            }
+            upperBounds = bounds
+            counts = Array(repeating: 0, count: count + 1)
+        }
+
+        mutating func add(_ value: Double) {
+            counts[upperBounds.firstIndex { value <= $0 } ?? upperBounds.count] &+= 1
+            sum += value
+        }
+
+        /// Adds another of the same bounds.
+        mutating func add(_ other: Distribution) {
+            for (index, count) in other.counts.enumerated() where counts.indices.contains(index) { counts[index] &+= count }
+            sum += other.sum
+        }
     }
 
     public var head = HeadStatistics()
@@ -58,6 +114,7 @@ public struct DatabaseStatistics: Sendable {
     public var brokenBlocks = 0
     public var tombstoneCleanups = Durations()
     public var compactions = Compactions()
+    public var chunkShapes = ChunkShapes()
     public var retention = Retention()
     public var replaySeconds = 0.0
     public var isReadOnly = false
@@ -70,6 +127,7 @@ extension Database {
         var (result, blocks, outOfOrderLog) = state.withLock { state in
             var result = state.statistics
             result.retention.limitMs = state.settings.retentionMs
+            result.retention.rules = state.settings.retentionRules.count
             return (result, state.blocks, state.outOfOrderLog)
         }
         result.head = head.statistics()

@@ -61,6 +61,14 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
     sink.gauge(
         "prometheus_tsdb_compaction_populating_block", help: "Set to 1 when a block is currently being written to the disk.",
         compactions.isPopulating ? 1 : 0)
+    let shapes = statistics.chunkShapes
+    sink.distribution(
+        "prometheus_tsdb_compaction_chunk_size_bytes", help: "Final size of chunks on their first compaction", shapes.sizeBytes)
+    sink.distribution(
+        "prometheus_tsdb_compaction_chunk_samples", help: "Final number of samples on their first compaction", shapes.samples)
+    sink.distribution(
+        "prometheus_tsdb_compaction_chunk_range_seconds",
+        help: "Final time range of chunks on their first compaction", shapes.rangeMs)
     sink.counter(
         "prometheus_tsdb_head_truncations_total", help: "Total number of head truncations attempted.",
         Double(max(compactions.headTruncations, statistics.head.truncations)))
@@ -99,6 +107,17 @@ private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: Databas
         "prometheus_tsdb_time_retentions_total",
         help: "The number of times that blocks were deleted because the maximum time limit was exceeded.",
         Double(retention.timeDeletions))
+    sink.gauge("apus_tsdb_retention_rules", help: "Retention rules in force.", Double(retention.rules))
+    sink.counter(
+        "apus_tsdb_retention_rule_blocks_marked_total",
+        help: "How often retention rules have marked samples of a block as expired.", Double(retention.blocksMarked))
+    sink.counter(
+        "apus_tsdb_retention_rule_head_series_marked_total",
+        help: "How often retention rules have marked samples of a series in the head as expired.",
+        Double(retention.headSeriesMarked))
+    sink.counter(
+        "apus_tsdb_retention_rule_failures_total", help: "How often retention rules could not be applied.",
+        Double(retention.rulesFailed))
     sink.gauge(
         "prometheus_tsdb_data_replay_duration_seconds", help: "Time taken to replay the data on disk.", statistics.replaySeconds)
     sink.gauge(
@@ -220,6 +239,12 @@ private func collectBudget(_ budget: MemoryBudget.Statistics, into sink: inout M
 }
 
 extension MetricSink {
+    fileprivate mutating func distribution(_ name: String, help: String, _ distribution: DatabaseStatistics.Distribution) {
+        family(name, help: help, type: .histogram) {
+            $0.histogram(upperBounds: distribution.upperBounds, counts: distribution.counts, sum: distribution.sum)
+        }
+    }
+
     /// A summary without quantiles: what upstream's histogram says in its sum and count.
     fileprivate mutating func duration(_ name: String, help: String, _ durations: DatabaseStatistics.Durations) {
         family(name, help: help, type: .summary) { $0.summary(quantiles: [], sum: durations.sumSeconds, count: durations.count) }

@@ -14,12 +14,14 @@ public struct BlockProgress: Sendable, Equatable {
 /// - Parameter minTimeMs, maxTimeMs: what the block is to say it covers, `[min, max)`. All samples must lie in it.
 /// - Parameter compaction: sources that are empty become the block itself, as for one written from the head.
 /// - Parameter onProgress: called now and then; false stops the writing with an error of reason `cancelled`.
+/// - Parameter onChunk: called with each chunk that is written.
 /// - Returns: what was written, nil when there were no samples (then nothing is left on the disk).
 public func writeBlock(
     _ source: any ChunkSeriesSet, into parent: String, ulid: ULID, minTimeMs: Int64, maxTimeMs: Int64,
     compaction: BlockMeta.Compaction = BlockMeta.Compaction(), files: any FileSystem,
     maxChunkFileBytes: Int = ChunkFileWriter.defaultMaxBytes,
-    onProgress: (BlockProgress) -> Bool = { _ in true }
+    onProgress: (BlockProgress) -> Bool = { _ in true },
+    onChunk: (EncodedChunk) -> Void = { _ in }
 ) throws(BlockError) -> BlockMeta? {
     let target = joinPath(parent, ulid.description)
     let temporary = target + BlockWriter.temporarySuffix
@@ -28,7 +30,7 @@ public func writeBlock(
     meta.compaction = compaction
     if meta.compaction.sources.isEmpty { meta.compaction.sources = [ulid] }
     do throws(BlockError) {
-        let isEmpty = try BlockWriter(temporary, files, maxChunkFileBytes).write(source, &meta, onProgress)
+        let isEmpty = try BlockWriter(temporary, files, maxChunkFileBytes).write(source, &meta, onChunk, onProgress)
         if isEmpty {
             try withFiles { () throws(FileError) in try files.removeTree(temporary) }
             return nil
@@ -68,9 +70,9 @@ struct BlockWriter {
     }
 
     /// True when there was no sample: then the directory is of no use.
-    func write(_ source: any ChunkSeriesSet, _ meta: inout BlockMeta, _ onProgress: (BlockProgress) -> Bool) throws(BlockError)
-        -> Bool
-    {
+    func write(
+        _ source: any ChunkSeriesSet, _ meta: inout BlockMeta, _ onChunk: (EncodedChunk) -> Void, _ onProgress: (BlockProgress) -> Bool
+    ) throws(BlockError) -> Bool {
         var metas: [ChunkMeta] = []
         while try next(source) {
             metas.removeAll(keepingCapacity: true)
@@ -78,6 +80,7 @@ struct BlockWriter {
                 let samples = UInt64(chunk.count)
                 if samples == 0 { continue }
                 metas.append(ChunkMeta(ref: try chunks.append(chunk), minTimeMs: chunk.minTimeMs, maxTimeMs: chunk.maxTimeMs))
+                onChunk(chunk)
                 meta.statistics.samples += samples
                 switch chunk.encoding {
                 case .xor, .xor2: meta.statistics.floatSamples += samples

@@ -120,12 +120,13 @@ struct ServerProcess {
             log.info("Listening on", metadata: ["address": "\(address)"])
         }
         // Stopped from the last to the first: no new requests, then no new scrapes, then the database is closed.
-        let services: [any Service] =
-            [database, ScrapeService(scrape: scrape, opened: opened)] + listeners + [ReloadSignal(reloader: reloader)]
+        let services: [any Service] = [ScrapeService(scrape: scrape, opened: opened)] + listeners + [ReloadSignal(reloader: reloader)]
         var configuration = ServiceGroupConfiguration(
-            services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) } + [
-                .init(service: quit, successTerminationBehavior: .gracefullyShutdownGroup)
-            ],
+            // Storage that can't be opened stops the others in order: cancelled, they would complain of that.
+            services: [.init(service: database, failureTerminationBehavior: .gracefullyShutdownGroup)]
+                + services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) } + [
+                    .init(service: quit, successTerminationBehavior: .gracefullyShutdownGroup)
+                ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
         configuration.maximumGracefulShutdownDuration = .seconds(30)
         do { try await ServiceGroup(configuration: configuration).run() } catch let error as ListenError {

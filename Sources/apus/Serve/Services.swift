@@ -8,7 +8,11 @@ struct ScrapeService: Service {
     let opened: Opening
 
     func run() async throws {
-        guard await opened.wait() else { return }
+        guard await opened.wait() else {
+            // Whoever could not open the storage ends the server; to end on one's own before that counts as a failure.
+            try? await gracefulShutdown()
+            return
+        }
         try scrape.start()
         try? await gracefulShutdown()
         scrape.stop()

@@ -1,0 +1,213 @@
+import ApusBytes
+import ApusModel
+import ApusStorage
+import Testing
+
+@testable import ApusTSDB
+
+/// What a database does beside storing: locks, leftovers, reading only, memory mode, copies, what it counts.
+@Suite("Database") struct DatabaseTests {
+    private static let options = DatabaseOptions(
+        settings: DatabaseSettings(retentionMs: 0), minBlockDurationMs: 10_000, maxBlockDurationMs: 90_000, samplesPerChunk: 10,
+        hasThreads: false, maintenanceIntervalMs: 1)
+    private static let start: Int64 = 1_700_000_000_000
+
+    private func open(_ disk: SimulatedDisk, _ options: DatabaseOptions = Self.options, _ observer: any DatabaseObserver = SilentObserver())
+        throws(DatabaseError) -> Database
+    {
+        try Database.open("data", options: options, files: disk, observer: observer)
+    }
+
+    /// Appends one sample a second to some series.
+    private func fill(_ database: Database, seconds: Range<Int64>, series: Range<Int> = 0..<3) throws {
+        for second in seconds {
+            var batch = SampleBatch()
+            for number in series {
+                let ref = try database.seriesRef(for: ["__name__": "m", "i": ByteString("\(number)")])
+                batch.append(ref, timestampMs: Self.start + second * 1000, value: Double(second) + Double(number) / 10)
+            }
+            let outcome = try database.append(batch)
+            try #require(outcome.rejections.isEmpty)
+        }
+    }
+
+    private func content(_ database: Database) throws -> [LabelSet: [PlainSample]] {
+        let querier = try database.querier(minTimeMs: .min, maxTimeMs: .max)
+        defer { querier.close() }
+        return try readPlain(querier, [], .min ... .max, sorted: true)
+    }
+
+    /// Why something is refused; nil when it is not.
+    private func reason(_ body: () throws(DatabaseError) -> Void) -> DatabaseError.Reason? {
+        do throws(DatabaseError) {
+            try body()
+            return nil
+        } catch { return error.reason }
+    }
+
+    @Test("one process has a directory, unless it was told not to lock it")
+    func locking() throws {
+        let disk = SimulatedDisk()
+        let database = try open(disk)
+        #expect(reason { () throws(DatabaseError) in _ = try open(disk) } == .locked)
+        try database.close()
+        try open(disk).close()
+
+        let free = SimulatedDisk()
+        var options = Self.options
+        options.hasLockFile = false
+        let first = try open(free, options)
+        #expect(!free.files.contains("data/lock"))
+        try open(free, options).close()
+        try first.close()
+    }
+
+    @Test("what a crash left is removed, and nothing else")
+    func leftovers() throws {
+        let disk = SimulatedDisk()
+        let database = try open(disk)
+        try fill(database, seconds: 0..<30)
+        database.runPass()
+        try database.close()
+        let ulid = ULID(high: 7, low: 9).description
+        for name in ["\(ulid).tmp-for-creation", "\(ulid).tmp-for-deletion", "\(ulid).tmp", "chunk_snapshot.000001.0000000002.tmp", "queries"] {
+            try disk.createDirectory("data/\(name)")
+            try disk.replace("data/\(name)/file", with: [1])
+        }
+        try disk.replace("data/apus_snapshot.tmp", with: [1, 2, 3])
+        try disk.replace("data/notes.tmp", with: [1])
+        try disk.createDirectory("data/wal/checkpoint.00000000.tmp")
+        try disk.replace("data/wal/checkpoint.00000000.tmp/00000000", with: [1])
+        let observer = RecordingObserver()
+        let again = try open(disk, Self.options, observer)
+        let left = disk.files.filter { $0.contains("tmp") || $0.contains("queries") }
+        #expect(left == ["data/notes.tmp", "data/queries/file"])
+        #expect(observer.problems == [])
+        #expect(try content(again).values.map(\.count) == [30, 30, 30])
+        try again.close()
+    }
+
+    @Test("opened for reading only, all is there, and nothing on the disk changes")
+    func readOnly() throws {
+        let disk = SimulatedDisk()
+        let database = try open(disk)
+        try fill(database, seconds: 0..<47)
+        database.runPass()
+        try fill(database, seconds: 47..<60)
+        let expected = try content(database)
+        let copy = disk.afterKill()
+        let before = copy.changes
+        let reader = try Database.openReadOnly("data", options: Self.options, files: copy)
+        #expect(try content(reader) == expected)
+        #expect(reader.isReadOnly)
+        #expect(reason { () throws(DatabaseError) in _ = try reader.deleteSeries([[]], minTimeMs: .min, maxTimeMs: .max) } == .unsupported)
+        #expect(reason { () throws(DatabaseError) in _ = try reader.snapshot(includingHead: true) } == .unsupported)
+        reader.maintain(nowMs: Self.start)
+        try reader.close()
+        #expect(copy.changes == before)
+        // A directory that is not there is not made.
+        #expect(throws: DatabaseError.self) { try Database.openReadOnly("nowhere", options: Self.options, files: copy) }
+        #expect(copy.changes == before)
+    }
+
+    @Test("a copy holds blocks and head, and is a database", arguments: [true, false])
+    func snapshots(includingHead: Bool) throws {
+        let disk = SimulatedDisk()
+        let observer = RecordingObserver()
+        var options = Self.options
+        options.settings.outOfOrderWindowMs = 20_000
+        let database = try open(disk, options, observer)
+        try fill(database, seconds: 0..<47)
+        database.runPass()
+        #expect(database.blockMetas.count > 1)
+        var late = SampleBatch()
+        late.append(try database.seriesRef(for: ["__name__": "late"]), timestampMs: Self.start + 50_000, value: 1)
+        #expect(try database.append(late).rejections == [])
+        try fill(database, seconds: 51..<60)
+        var older = SampleBatch()
+        older.append(try database.seriesRef(for: ["__name__": "late"]), timestampMs: Self.start + 45_500, value: 2)
+        #expect(try database.append(older).rejections == [])
+        try database.deleteSeries([[Matcher("i", equals: "2")]], minTimeMs: Self.start + 5000, maxTimeMs: Self.start + 55_000)
+        let expected = try content(database)
+        let blocks = database.blockMetas
+        let name = try database.snapshot(includingHead: includingHead)
+        #expect(database.blockMetas == blocks)
+        #expect(try content(database) == expected)
+        // What happens afterwards does not reach the copy.
+        try database.deleteSeries([[]], minTimeMs: .min, maxTimeMs: .max)
+        let copy = try Database.open("data/snapshots/\(name)", options: options, files: disk, observer: observer)
+        let end = try #require(blocks.map(\.maxTimeMs).max())
+        let wanted = includingHead ? expected : expected.mapValues { $0.filter { $0.time < end } }.filter { !$0.value.isEmpty }
+        #expect(try content(copy) == wanted)
+        try copy.close()
+        try database.close()
+        #expect(observer.problems == [])
+    }
+
+    @Test("in memory: appends, queries, deletes; what is older than the retention goes; nothing is on any disk")
+    func memory() throws {
+        var options = Self.options
+        options.settings.retentionMs = 25_000
+        options.settings.outOfOrderWindowMs = 8_000
+        let database = Database.inMemory(options: options)
+        try fill(database, seconds: 0..<60)
+        var late = SampleBatch()
+        late.append(try database.seriesRef(for: ["__name__": "m", "i": "0"]), timestampMs: Self.start + 58_500, value: -1)
+        #expect(try database.append(late).rejections == [])
+        #expect(try content(database)[["__name__": "m", "i": "0"]]?.count == 61)
+        database.maintain(nowMs: Self.start)
+        // Whole periods of ten seconds, and the newest sample is at 59 s.
+        let times = try content(database)[["__name__": "m", "i": "1"]]?.map { ($0.time - Self.start) / 1000 }
+        #expect(times == Array(30..<60))
+        try database.deleteSeries([[Matcher("i", equals: "1")]], minTimeMs: .min, maxTimeMs: .max)
+        #expect(try content(database)[["__name__": "m", "i": "1"]] == nil)
+        #expect(reason { () throws(DatabaseError) in _ = try database.snapshot(includingHead: true) } == .unsupported)
+        #expect(throws: DatabaseError.self) { try database.cleanTombstones() }
+        #expect(database.statistics().wal == nil)
+        try database.close()
+    }
+
+    @Test("in memory with a limit: the oldest samples make room, the newest stay")
+    func memoryLimit() throws {
+        var options = Self.options
+        options.memoryLimitBytes = 1
+        let observer = RecordingObserver()
+        let database = Database.inMemory(options: options, observer: observer)
+        try fill(database, seconds: 0..<60)
+        database.maintain(nowMs: Self.start)
+        let times = try content(database)[["__name__": "m", "i": "1"]]?.map { ($0.time - Self.start) / 1000 }
+        #expect(times == Array(50..<60))
+        #expect(observer.problems.contains { $0.contains("its oldest samples go") })
+        try fill(database, seconds: 60..<62)
+        try database.close()
+    }
+
+    @Test("the shapes of chunks are counted when they get into a block, and not when blocks are merged")
+    func chunkShapes() throws {
+        let disk = SimulatedDisk()
+        let database = try open(disk)
+        try fill(database, seconds: 0..<37)
+        database.compactHead()
+        let chunks = database.blockMetas.reduce(0) { $0 + Int($1.statistics.chunks) }
+        let samples = database.blockMetas.reduce(0) { $0 + Int($1.statistics.samples) }
+        var shapes = database.statistics().chunkShapes
+        #expect(chunks > 0)
+        #expect(shapes.samples.counts.reduce(0, +) == UInt64(chunks))
+        #expect(shapes.samples.sum == Double(samples))
+        #expect(shapes.sizeBytes.counts.reduce(0, +) == UInt64(chunks))
+        #expect(shapes.rangeMs.sum > 0)
+        #expect(shapes.sizeBytes.upperBounds[..<3] == [32, 48, 72])
+        #expect(shapes.samples.upperBounds.count == 12 && shapes.rangeMs.upperBounds.last == 100 * 262_144)
+        // 10 samples: above 9, up to 13.5.
+        #expect(shapes.samples.counts[3] > 0)
+        let before = shapes
+        try fill(database, seconds: 37..<90)
+        database.compactHead()
+        shapes = database.statistics().chunkShapes
+        #expect(shapes != before)
+        database.compactBlocks()
+        #expect(database.blockMetas.contains { $0.compaction.level > 1 })
+        #expect(database.statistics().chunkShapes == shapes)
+        try database.close()
+    }
+}
