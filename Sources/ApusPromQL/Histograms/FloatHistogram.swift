@@ -7,17 +7,17 @@ public import ApusStorage
 ///     buckets   │ positive, in the order of the layout's spans │ negative │      absolute counts
 ///
 /// Arithmetic is in `FloatHistogram+Arithmetic` and `HistogramSum`, changes of layout in `FloatHistogram+Layout`, what a
-/// histogram tells in `FloatHistogram+Quantile`, resets in `FloatHistogram+Reset`, the trim operators in
+/// histogram tells in `FloatHistogram+Quantile` and `FloatHistogram+Statistics`, resets in `FloatHistogram+Reset`, the trim operators in
 /// `FloatHistogram+Trim`; the functions over windows are in `HistogramWindow`.
 public struct FloatHistogram: Sendable {
-    public var layout: HistogramLayout
-    public var hint: CounterResetHint
+    public internal(set) var layout: HistogramLayout
+    public internal(set) var hint: CounterResetHint
     /// Number of observations, those that were NaN included.
-    public var count: Double
-    public var zeroCount: Double
-    public var sum: Double
+    public internal(set) var count: Double
+    public internal(set) var zeroCount: Double
+    public internal(set) var sum: Double
     /// As many as the layout has buckets.
-    public var buckets: [Double]
+    public internal(set) var buckets: [Double]
 
     /// - Parameter buckets: positive, then negative; made as long as the layout says if they are not.
     public init(
@@ -101,4 +101,40 @@ public struct HistogramNotes: OptionSet, Sendable {
     public static let counterResetCollision = HistogramNotes(rawValue: 1)
     /// The custom bounds differed: the result has those that both had.
     public static let customBoundsReconciled = HistogramNotes(rawValue: 2)
+}
+
+extension HistogramError {
+    /// Buckets at powers of two and buckets at bounds of someone's choice have nothing to do with each other.
+    static let incompatibleSchemas = HistogramError(
+        "cannot apply this operation on histograms with a mix of exponential and custom bucket schemas")
+}
+
+extension FloatHistogram: Equatable {
+    /// The same buckets, empty ones too, with the same counts, bit by bit. Hints do not count, nor how spans are cut.
+    public static func == (left: FloatHistogram, right: FloatHistogram) -> Bool {
+        guard left.count.bitPattern == right.count.bitPattern, left.sum.bitPattern == right.sum.bitPattern,
+            left.zeroCount.bitPattern == right.zeroCount.bitPattern, left.layout.hasSameBuckets(as: right.layout),
+            left.buckets.count == right.buckets.count
+        else { return false }
+        return zip(left.buckets, right.buckets).allSatisfy { $0.bitPattern == $1.bitPattern }
+    }
+}
+
+extension HistogramLayout {
+    /// Whether both have the same buckets, however their spans are cut.
+    func hasSameBuckets(as other: HistogramLayout) -> Bool {
+        if self === other { return true }
+        return schema == other.schema && zeroThreshold == other.zeroThreshold
+            && (!hasCustomBounds || customBounds == other.customBounds)
+            && Self.sameIndices(positiveSpans, other.positiveSpans) && Self.sameIndices(negativeSpans, other.negativeSpans)
+    }
+
+    private static func sameIndices(_ left: [HistogramSpan], _ right: [HistogramSpan]) -> Bool {
+        if left == right { return true }
+        var (these, those) = (SpanWalk(left, isReversed: false), SpanWalk(right, isReversed: false))
+        while let bucket = these.next() {
+            guard let other = those.next(), other.index == bucket.index else { return false }
+        }
+        return those.next() == nil
+    }
 }
