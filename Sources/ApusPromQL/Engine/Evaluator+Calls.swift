@@ -34,6 +34,7 @@ extension Evaluator {
             try sink(RowLabels(labels: .empty), row)
         case .sort, .sortDesc, .sortByLabel, .sortByLabelDesc: try sort(id, call, steps, sink)
         case .labelReplace: try labelReplace(call, steps, sink)
+        case .info: try info(id, call, steps, sink)
         case .labelJoin: try labelJoin(call, steps, sink)
         case .histogramQuantile: try histogramQuantile(call, steps, sink)
         case .histogramQuantiles: try histogramQuantiles(call, steps, sink)

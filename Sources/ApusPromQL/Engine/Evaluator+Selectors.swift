@@ -4,7 +4,7 @@ import ApusStorage
 
 extension Evaluator {
     /// The series of a selector.
-    private func select(
+    func select(
         _ selector: VectorSelector, minTimeMs: Int64, maxTimeMs: Int64, rangeMs: Int64, function: String, _ steps: Steps
     ) throws(QueryError) -> any SeriesSet {
         guard let querier else { throw .storage("the query has no storage to read from") }
@@ -20,7 +20,7 @@ extension Evaluator {
         } catch { throw .storage(error.description) }
     }
 
-    private func decode(
+    func decode(
         _ set: any SeriesSet, _ index: Int, _ minTimeMs: Int64, _ maxTimeMs: Int64, into scratch: ColumnScratch
     ) throws(QueryError) {
         scratch.columns.removeAll()

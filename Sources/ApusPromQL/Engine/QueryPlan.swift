@@ -11,7 +11,7 @@ struct QueryPlan {
         var atMs: Int64?
         /// Of a subquery.
         var stepMs: Int64 = 0
-        /// Of a selector: samples in `[minTimeMs, maxTimeMs]` matter.
+        /// Of a selector, and of `info`, which reads info series where the first selector of its vector does: samples in `[minTimeMs, maxTimeMs]` matter.
         var minTimeMs: Int64 = 0
         var maxTimeMs: Int64 = 0
     }
@@ -66,6 +66,10 @@ struct QueryPlan {
                 // The selector below stands before this node, so it is resolved already.
                 placements[index] = placements[matrix.selector.index]
                 placements[index].rangeMs = try milliseconds(matrix.range)
+            case .call(let call) where call.function.name == .info:
+                guard let vector = call.arguments.first, let first = firstSelector(below: vector, expression) else { break }
+                placements[index].offsetMs = placements[first.index].offsetMs
+                placements[index].atMs = placements[first.index].atMs
             case .subquery(let subquery):
                 placements[index].offsetMs = try milliseconds(subquery.offset)
                 placements[index].atMs = timestamp(subquery.at)
@@ -76,6 +80,16 @@ struct QueryPlan {
             default: break
             }
         }
+    }
+
+    /// The vector selector that is written first.
+    private func firstSelector(below id: NodeID, _ expression: Expression) -> NodeID? {
+        var open = [id]
+        while let next = open.popLast() {
+            if case .vectorSelector = expression[next].kind { return next }
+            open += expression.children(of: next).reversed()
+        }
+        return nil
     }
 
     /// Functions whose value depends on the step even where their argument does not.
@@ -158,6 +172,9 @@ struct QueryPlan {
             case .subquery(let subquery):
                 spans[subquery.expression.index] = Self.clamped(first - placement.rangeMs)...last
             default:
+                if case .call(let call) = expression.nodes[index].kind, call.function.name == .info {
+                    bound(index, Self.clamped(first - lookbackMs + 1), last)
+                }
                 for child in expression.children(of: NodeID(index)) { spans[child.index] = span }
             }
         }
