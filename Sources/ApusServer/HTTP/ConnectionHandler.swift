@@ -37,6 +37,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var closesAfterAnswer = false
     /// The part of an answer's body that has not gone to the socket.
     private var unsent: ArraySlice<UInt8> = []
+    private var isWritingBody = false
 
     /// Parts of later requests that came with this one.
     private var waiting = CircularBuffer<HTTPServerRequestPart>()
@@ -184,6 +185,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// Hands pieces of the body to the socket while it takes them, and then the end.
     private func writeBody(_ context: ChannelHandlerContext) {
+        isWritingBody = true
+        defer { isWritingBody = false }
         while !unsent.isEmpty {
             let piece = unsent.prefix(Self.pieceBytes)
             unsent = unsent.dropFirst(Self.pieceBytes)
@@ -204,7 +207,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if !unsent.isEmpty, channel.isWritable { writeBody(context) }
+        // It may come from within a flush of `writeBody`, which looks itself.
+        if !unsent.isEmpty, !isWritingBody, channel.isWritable { writeBody(context) }
         context.fireChannelWritabilityChanged()
     }
 
@@ -212,6 +216,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func finish(_ context: ChannelHandlerContext) {
         head = nil
         isAnswering = false
+        guard channel.isActive else { return }
         if connections.endRequest(channel) || closesAfterAnswer || isInputClosed { return context.close(promise: nil) }
         restartDeadline()
         while !isAnswering, let part = waiting.popFirst() { take(part, context) }

@@ -30,6 +30,24 @@ import Testing
         }
     }
 
+    @Test("a large answer arrives whole, and so does the next", .timeLimit(.minutes(1)))
+    func largeAnswer() async throws {
+        try await listening(TestServer()) { port in
+            // About 11,000 points of 40 bytes for each of 8 series.
+            let values = (1...8).map { "label_replace(vector(time()/7),%22a%22,%22\($0)%22,%22%22,%22%22)" }.joined(separator: "%20or%20")
+            let request = "GET /api/v1/query_range?query=\(values)&start=0&end=109990&step=10 HTTP/1.1\r\nHost: x\r\n"
+            let text = try await exchange(port, request + "\r\n", request + "Connection: close\r\n\r\n")
+            let answers = text.components(separatedByHeader: "HTTP/1.1 200 OK\r\n")
+            #expect(answers.count == 2)
+            for answer in answers {
+                let length = try #require(answer.firstMatch(of: /Content-Length: (\d+)/).flatMap { Int($0.1) })
+                let body = answer.utf8.suffix(length)
+                #expect(length > 2 << 20 && answer.utf8.count > length)
+                #expect(body.starts(with: #"{"status":"success""#.utf8) && body.last == UInt8(ascii: "}"))
+            }
+        }
+    }
+
     @Test("a body over the limit is refused, and its connection closed")
     func largeBody() async throws {
         try await listening(TestServer()) { port in
@@ -174,6 +192,19 @@ private func listening(_ server: TestServer, _ body: (Int) async throws -> Void)
 private func connect(_ port: Int) async throws -> NIOAsyncChannel<ByteBuffer, ByteBuffer> {
     try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port) { channel in
         channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel(wrappingChannelSynchronously: channel) }
+    }
+}
+
+extension String {
+    /// What stands behind each occurrence of `header`.
+    fileprivate func components(separatedByHeader header: String) -> [String] {
+        var result: [String] = []
+        var rest = self[...]
+        while let range = rest.firstRange(of: header) {
+            rest = rest[range.upperBound...]
+            result.append(String(rest[..<(rest.firstRange(of: header)?.lowerBound ?? rest.endIndex)]))
+        }
+        return result
     }
 }
 
