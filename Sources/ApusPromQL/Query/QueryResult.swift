@@ -29,28 +29,37 @@ public enum QueryValue: Sendable {
     case matrix([MatrixSeries])
 }
 
-/// One series at one moment.
+/// One series at one moment: a float or a native histogram.
 public struct VectorSample: Sendable {
     public var labels: LabelSet
     public var timestampMs: Int64
+    /// Meaningless when there is a histogram.
     public var value: Double
+    public var histogram: FloatHistogram?
 
-    public init(labels: LabelSet, timestampMs: Int64, value: Double) {
+    public init(labels: LabelSet, timestampMs: Int64, value: Double, histogram: FloatHistogram? = nil) {
         self.labels = labels
         self.timestampMs = timestampMs
         self.value = value
+        self.histogram = histogram
     }
 }
 
-/// One series over time. Both columns have the same length; times ascend.
+/// One series over time: floats in two columns, native histograms in two others, as the HTTP API answers. Of each two,
+/// both have the same length and times ascend; no moment is in both.
 public struct MatrixSeries: Sendable {
     public var labels: LabelSet
     public var timestampsMs: [Int64]
     public var values: [Double]
+    public var histogramTimestampsMs: [Int64] = []
+    public var histograms: [FloatHistogram] = []
 
     public init(labels: LabelSet, timestampsMs: [Int64], values: [Double]) {
         self.labels = labels
         self.timestampsMs = timestampsMs
         self.values = values
     }
+
+    /// Floats and histograms.
+    public var count: Int { values.count + histograms.count }
 }

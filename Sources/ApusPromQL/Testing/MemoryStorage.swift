@@ -3,11 +3,23 @@ public import ApusModel
 public import ApusStorage
 
 /// A storage of a few series in plain arrays, for scripts and tests: obvious rather than fast.
+///
+/// Histograms come back as a database of chunks gives them: each run of a counter begins with one of which nothing is
+/// known, and the others go on counting.
 public final class MemoryStorage: Queryable {
     struct Series: Sendable {
         var labels: LabelSet
-        var timestampsMs: [Int64] = []
-        var values: [Double] = []
+        var samples: [Sample] = []
+        /// The newest sample as it was appended, with its hint; `nil` when it is a float.
+        var newest: FloatHistogram?
+    }
+    struct Sample: Sendable {
+        var timestampMs: Int64
+        /// Of a float.
+        var value: Double
+        var histogram: NativeHistogram?
+        /// 0 for none.
+        var startMs: Int64
     }
     private struct State: Sendable {
         var series: [Series] = []
@@ -21,7 +33,22 @@ public final class MemoryStorage: Queryable {
     public enum AppendFailure: Error { case outOfOrder, duplicateTimestamp }
 
     /// Adds a sample after the newest of its series. The newest once more, time and value alike, is taken for done.
-    public func append(_ labels: LabelSet, timestampMs: Int64, value: Double) throws(AppendFailure) {
+    /// - Parameter startMs: when the counting began; 0 for unknown.
+    public func append(_ labels: LabelSet, timestampMs: Int64, value: Double, startMs: Int64 = 0) throws(AppendFailure) {
+        try append(labels, Sample(timestampMs: timestampMs, value: value, startMs: startMs), nil)
+    }
+
+    /// Likewise for a histogram. Its hint says what is known of the one before it, and is replaced by what follows from
+    /// both; only gauges stay gauges.
+    public func append(
+        _ labels: LabelSet, timestampMs: Int64, histogram: NativeHistogram, startMs: Int64 = 0
+    ) throws(AppendFailure) {
+        try append(
+            labels, Sample(timestampMs: timestampMs, value: histogram.sum, histogram: histogram, startMs: startMs),
+            FloatHistogram(histogram))
+    }
+
+    private func append(_ labels: LabelSet, _ sample: Sample, _ histogram: FloatHistogram?) throws(AppendFailure) {
         try state.withLock { (state) throws(AppendFailure) in
             let index: Int
             if let known = state.indices[labels] {
@@ -31,13 +58,19 @@ public final class MemoryStorage: Queryable {
                 state.indices[labels] = index
                 state.series.append(Series(labels: labels))
             }
-            if let newest = state.series[index].timestampsMs.last, timestampMs <= newest {
-                if timestampMs < newest { throw .outOfOrder }
-                if state.series[index].values.last?.bitPattern == value.bitPattern { return }
+            if let newest = state.series[index].samples.last, sample.timestampMs <= newest.timestampMs {
+                if sample.timestampMs < newest.timestampMs { throw .outOfOrder }
+                if let histogram = sample.histogram {
+                    if newest.histogram?.hasSameData(as: histogram) == true { return }
+                } else if newest.histogram == nil, newest.value.bitPattern == sample.value.bitPattern {
+                    return
+                }
                 throw .duplicateTimestamp
             }
-            state.series[index].timestampsMs.append(timestampMs)
-            state.series[index].values.append(value)
+            var sample = sample
+            sample.histogram?.hint = histogram.map { $0.storedHint(after: state.series[index].newest) } ?? .unknown
+            state.series[index].samples.append(sample)
+            state.series[index].newest = histogram
         }
     }
 
@@ -45,6 +78,19 @@ public final class MemoryStorage: Queryable {
 
     public func querier(minTimeMs: Int64, maxTimeMs: Int64) throws(StorageError) -> any Querier {
         MemoryQuerier(series: state.withLock { $0.series }, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs)
+    }
+}
+
+extension FloatHistogram {
+    /// The hint with which a database gives back a histogram that was appended after `previous`.
+    fileprivate func storedHint(after previous: FloatHistogram?) -> CounterResetHint {
+        if hint == .gauge { return .gauge }
+        guard let previous, previous.hint != .gauge, hint != .reset, layout.schema == previous.layout.schema,
+            layout.zeroThreshold == previous.layout.zeroThreshold, layout.customBounds == previous.layout.customBounds
+        else { return .unknown }
+        var current = self
+        current.hint = .unknown
+        return current.detectsReset(after: previous) ? .unknown : .noReset
     }
 }
 
@@ -100,10 +146,15 @@ private final class MemorySeriesSet: SeriesSet {
     func labels(at index: Int) -> LabelSet { series[index].labels }
 
     func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
-        let one = series[index]
         let (from, to) = (max(minTimeMs, self.minTimeMs), min(maxTimeMs, self.maxTimeMs))
-        for (timestamp, value) in zip(one.timestampsMs, one.values) where timestamp >= from && timestamp <= to {
-            columns.append(timestampMs: timestamp, value: value)
+        for sample in series[index].samples where sample.timestampMs >= from && sample.timestampMs <= to {
+            if let histogram = sample.histogram {
+                if !columns.wantsHistograms { continue }
+                columns.append(timestampMs: sample.timestampMs, histogram: histogram)
+            } else {
+                columns.append(timestampMs: sample.timestampMs, value: sample.value)
+            }
+            if sample.startMs != 0 { columns.setStartTimestampMs(sample.startMs, at: columns.count - 1) }
         }
     }
 }

@@ -5,7 +5,8 @@ import ApusModel
 struct Script {
     enum Command {
         case clear
-        case load([LoadedSeries])
+        /// - Parameter withCustomBuckets: make native histograms of the classic ones, too.
+        case load([LoadedSeries], withCustomBuckets: Bool)
         case evaluate(Evaluation)
     }
     struct Line<Content> {
@@ -19,12 +20,14 @@ struct Script {
         let intervalMs: Int64
         /// `nil` for a point left out.
         let points: [Point?]
+        /// How long before (negative) its own time each point began to count, in ms; `nil` where the script does not say.
+        var startOffsetsMs: [Int64?] = []
     }
 
     enum Point {
         case float(Double)
-        /// Native histograms are known to the format, not to the engine.
-        case histogram
+        /// - Parameter hasHint: whether the script gives a counter reset hint.
+        case histogram(FloatHistogram, hasHint: Bool)
     }
 
     struct ExpectedSeries {
@@ -108,7 +111,11 @@ struct ScriptParser {
                 index += 1
                 commands.append(.init(number: number, content: .clear))
             } else if first.starts(with: Array("load".utf8)) {
-                commands.append(.init(number: number, content: .load(try load(&words))))
+                guard ["load", "load_with_nhcb"].contains(String(decoding: first, as: UTF8.self)) else {
+                    throw fail("invalid load command \(quoted(first))")
+                }
+                let withCustomBuckets = first.count > "load".utf8.count
+                commands.append(.init(number: number, content: .load(try load(&words), withCustomBuckets: withCustomBuckets)))
             } else if first.starts(with: Array("eval".utf8)) {
                 commands.append(.init(number: number, content: .evaluate(try evaluation(first, &words))))
             } else {
@@ -125,19 +132,88 @@ struct ScriptParser {
         index += 1
         var result: [Script.LoadedSeries] = []
         while index < lines.count, !lines[index].isEmpty {
-            let line = lines[index]
-            var words = Words(line)
-            // Start timestamps are not kept: the line is read over.
+            var starts: (labels: LabelSet, offsetsMs: [Int64?])?
+            var words = Words(lines[index])
             if words.next().suffix(3) == Array("@st".utf8)[...] {
+                starts = try startTimestamps(lines[index])
                 index += 1
-                continue
+                guard index < lines.count, !lines[index].isEmpty else { throw fail("start timestamps without the line of their samples") }
+                words = Words(lines[index])
+                if words.next().suffix(3) == Array("@st".utf8)[...] { throw fail("two lines of start timestamps in a row") }
             }
-            let (labels, points) = try series(line)
+            let (labels, points) = try series(lines[index])
+            var loaded = Script.LoadedSeries(labels: labels, intervalMs: intervalMs, points: points)
+            if let starts {
+                if starts.labels != labels { throw fail("start timestamps of another series than that of the next line") }
+                if starts.offsetsMs.count != points.count {
+                    throw fail("\(starts.offsetsMs.count) start timestamps for \(points.count) samples")
+                }
+                loaded.startOffsetsMs = starts.offsetsMs
+            }
             result.removeAll { $0.labels == labels }
-            result.append(Script.LoadedSeries(labels: labels, intervalMs: intervalMs, points: points))
+            result.append(loaded)
             index += 1
         }
         return result
+    }
+
+    /// `name{a="b"}@st _ -30s-1mx2 …`: how long before its own time each sample began to count.
+    private func startTimestamps(_ line: ArraySlice<UInt8>) throws(ScriptError) -> (LabelSet, [Int64?]) {
+        var words = Words(line)
+        let (labels, _) = try series(words.next().dropLast(3))
+        var result: [Int64?] = []
+        while !words.isAtEnd {
+            let item = words.next()
+            var position = item.startIndex
+            if item.first == UInt8(ascii: "_") {
+                position += 1
+                let times = try repeats(item, &position, item) ?? 1
+                result += Array(repeating: nil, count: times)
+            } else {
+                guard let first = try offsetMs(item, &position) else { throw fail("invalid start timestamp \(quoted(item))") }
+                let isSigned = position < item.endIndex && [UInt8(ascii: "+"), UInt8(ascii: "-")].contains(item[position])
+                let increment = isSigned ? try offsetMs(item, &position) ?? 0 : 0
+                guard let times = try repeats(item, &position, item) else {
+                    if isSigned { throw fail("invalid start timestamp \(quoted(item))") }
+                    result.append(first)
+                    continue
+                }
+                var value = first
+                for _ in 0...times {
+                    result.append(value)
+                    value &+= increment
+                }
+            }
+            if position < item.endIndex { throw fail("invalid start timestamp \(quoted(item))") }
+        }
+        return (labels, result)
+    }
+
+    /// A signed duration of one unit, in ms.
+    private func offsetMs(_ item: ArraySlice<UInt8>, _ position: inout Int) throws(ScriptError) -> Int64? {
+        var isNegative = false
+        if position < item.endIndex, [UInt8(ascii: "+"), UInt8(ascii: "-")].contains(item[position]) {
+            isNegative = item[position] == UInt8(ascii: "-")
+            position += 1
+        }
+        let start = position
+        while position < item.endIndex, isDigit(item[position]) { position += 1 }
+        if position == start { return nil }
+        while position < item.endIndex, isAlpha(item[position]), item[position] != UInt8(ascii: "x") { position += 1 }
+        let text = item[start..<position]
+        let isZero = text.allSatisfy { $0 == UInt8(ascii: "0") || !isDigit($0) }
+        let value = isZero ? 0 : try duration(text)
+        return isNegative ? -value : value
+    }
+
+    /// `xN` at `position`; `nil` when nothing follows.
+    private func repeats(_ item: ArraySlice<UInt8>, _ position: inout Int, _ whole: ArraySlice<UInt8>) throws(ScriptError) -> Int? {
+        if position == item.endIndex { return nil }
+        guard item[position] == UInt8(ascii: "x"), let count = Int(String(decoding: item[(position + 1)...], as: UTF8.self)), count >= 0,
+            count <= 1_000_000
+        else { throw fail("invalid point \(quoted(whole))") }
+        position = item.endIndex
+        return count
     }
 
     /// `name{a="b"} 1 2+3x4 …`
@@ -211,14 +287,7 @@ struct ScriptParser {
             guard let count = Int(String(decoding: digits, as: UTF8.self)), count >= 0, count <= 1_000_000 else { throw invalid() }
             return count
         }
-        if item.starts(with: Array("{{".utf8)) {
-            guard let close = item.lastIndex(of: UInt8(ascii: "}")) else { throw invalid() }
-            let tail = item[(close + 1)...]
-            if tail.isEmpty { return result.append(.histogram) }
-            guard tail.first == UInt8(ascii: "x") else { throw invalid() }
-            result += Array(repeating: .histogram, count: try repeats(tail.dropFirst()) + 1)
-            return
-        }
+        if item.starts(with: Array("{{".utf8)) { return try expandHistograms(item, into: &result) }
         if item.first == UInt8(ascii: "_") {
             if item.count == 1 { return result.append(nil) }
             guard item.dropFirst().first == UInt8(ascii: "x") else { throw invalid() }
@@ -240,6 +309,34 @@ struct ScriptParser {
         for _ in 0...(try repeats(item[(position + 1)...])) {
             result.append(.float(value))
             value += increment
+        }
+    }
+
+    /// `{{…}}`, `{{…}}x3`, `{{…}}+{{…}}x3`
+    private func expandHistograms(_ item: ArraySlice<UInt8>, into result: inout [Script.Point?]) throws(ScriptError) {
+        func invalid() -> ScriptError { fail("invalid histogram \(quoted(item))") }
+        var position = item.startIndex
+        guard let base = HistogramLiteral(item, &position) else { throw invalid() }
+        let sign = position < item.endIndex ? item[position] : 0
+        guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") else {
+            let times = try repeats(item, &position, item) ?? 0
+            result += Array(repeating: .histogram(base.histogram, hasHint: base.hasHint), count: times + 1)
+            return
+        }
+        position += 1
+        guard let increment = HistogramLiteral(item, &position), let times = try repeats(item, &position, item) else { throw invalid() }
+        if times > 0, base.histogram.layout.schema > increment.histogram.layout.schema {
+            throw fail("the histogram \(quoted(item)) has a higher schema than what is added to it")
+        }
+        var current = base.histogram
+        for step in 0...times {
+            result.append(.histogram(current, hasHint: increment.hasHint))
+            if step == times { break }
+            do {
+                _ = sign == UInt8(ascii: "-") ? try current.subtract(increment.histogram) : try current.add(increment.histogram)
+            } catch {
+                throw fail(error.description)
+            }
         }
     }
 

@@ -54,8 +54,9 @@ public struct ScriptRunner {
         for (position, command) in script.commands.enumerated() {
             switch command.content {
             case .clear: storage.removeAll()
-            case .load(let series):
-                guard let problem = load(series, into: storage) else { continue }
+            case .load(let series, let withCustomBuckets):
+                let problem = load(series, into: storage) ?? (withCustomBuckets ? loadCustomBuckets(series, into: storage) : nil)
+                guard let problem else { continue }
                 fail(command.number, problem)
                 // Without its samples the rest of the script means nothing.
                 for later in script.commands[position...] {
@@ -78,11 +79,51 @@ public struct ScriptRunner {
     private func load(_ series: [Script.LoadedSeries], into storage: MemoryStorage) -> String? {
         for one in series {
             for (position, point) in one.points.enumerated() {
-                guard case .float(let value) = point else { continue }
+                guard let point else { continue }
+                let timestampMs = Int64(position) &* one.intervalMs
+                let offsetMs = position < one.startOffsetsMs.count ? one.startOffsetsMs[position] : nil
+                let startMs = offsetMs.map { timestampMs &+ $0 } ?? 0
                 do {
-                    try storage.append(one.labels, timestampMs: Int64(position) &* one.intervalMs, value: value)
+                    switch point {
+                    case .float(let value):
+                        try storage.append(one.labels, timestampMs: timestampMs, value: value, startMs: startMs)
+                    case .histogram(let histogram, _):
+                        guard let native = histogram.native else { return "\(one.labels.quotedDescription): invalid histogram" }
+                        try storage.append(one.labels, timestampMs: timestampMs, histogram: native, startMs: startMs)
+                    }
                 } catch {
                     return "\(one.labels.quotedDescription): \(error)"
+                }
+            }
+        }
+        return nil
+    }
+
+    /// Makes native histograms with custom buckets of the classic histograms among the series.
+    private func loadCustomBuckets(_ series: [Script.LoadedSeries], into storage: MemoryStorage) -> String? {
+        var targets: [LabelSet: [Int64: ClassicHistogramBuilder]] = [:]
+        for one in series {
+            guard let part = ClassicPart(one.labels) else { continue }
+            for (position, point) in one.points.enumerated() {
+                guard case .float(let value)? = point else { continue }
+                let timestampMs = Int64(position) &* one.intervalMs
+                var builder = targets[part.target]?[timestampMs] ?? ClassicHistogramBuilder()
+                switch part.kind {
+                case .bucket(let upperBound): builder.setBucket(upperBound: upperBound, cumulativeCount: value)
+                case .count: builder.setCount(value)
+                case .sum: builder.setSum(value)
+                }
+                targets[part.target, default: [:]][timestampMs] = builder
+            }
+        }
+        for (labels, builders) in targets.sorted(by: { $0.key < $1.key }) {
+            for (timestampMs, builder) in builders.sorted(by: { $0.key < $1.key }) where !builder.isEmpty {
+                var builder = builder
+                do {
+                    // As floats: that is what scripts hold.
+                    try storage.append(labels, timestampMs: timestampMs, histogram: try builder.build().toFloat())
+                } catch {
+                    return "\(labels.quotedDescription): \(error)"
                 }
             }
         }
@@ -164,15 +205,13 @@ public struct ScriptRunner {
         }
         for (position, sample) in samples.enumerated() {
             guard let expected = missing.removeValue(forKey: sample.labels) else {
-                return "unexpected series \(sample.labels.quotedDescription) \(sample.value)"
+                return "unexpected series \(sample.labels.quotedDescription) \(Self.text(sample.value, sample.histogram))"
             }
             if evaluation.isOrdered, expected != position {
                 return "\(sample.labels.quotedDescription) is at position \(position + 1), not \(expected + 1)"
             }
-            switch evaluation.series[expected].points[0] {
-            case .float(let value) where Self.isEqual(sample.value, value): continue
-            case .float(let value): return "\(sample.labels.quotedDescription): expected \(value), got \(sample.value)"
-            default: return "\(sample.labels.quotedDescription): expected a histogram, got \(sample.value)"
+            if let problem = Self.difference(sample.value, sample.histogram, evaluation.series[expected].points[0]) {
+                return "\(sample.labels.quotedDescription): \(problem)"
             }
         }
         return missing.keys.min().map { "missing series \($0.quotedDescription)" }
@@ -193,27 +232,91 @@ public struct ScriptRunner {
             guard let points = missing.removeValue(forKey: series.labels) else {
                 return "unexpected series \(name) \(series.values.prefix(5))"
             }
-            let expected = points.enumerated().compactMap { position, point in
-                point.map { (startMs + Int64(position) * stepMs, $0) }
-            }
-            if expected.count != series.values.count {
-                return "\(name): expected \(expected.count) points, got \(series.values.count): \(series.values.prefix(12))"
-            }
-            for (index, (timestampMs, point)) in expected.enumerated() {
-                guard case .float(let value) = point else { return "\(name): expected a histogram, got a float" }
-                if series.timestampsMs[index] != timestampMs {
-                    return "\(name): expected a point at \(timestampMs) ms, got one at \(series.timestampsMs[index]) ms"
-                }
-                if !Self.isEqual(series.values[index], value) {
-                    return "\(name): expected \(value) at \(timestampMs) ms, got \(series.values[index])"
-                }
-            }
+            if let problem = checkPoints(of: series, points, startMs: startMs, stepMs: stepMs) { return "\(name): \(problem)" }
         }
         return missing.keys.min().map { "missing series \($0.quotedDescription)" }
+    }
+
+    private func checkPoints(of series: MatrixSeries, _ points: [Script.Point?], startMs: Int64, stepMs: Int64) -> String? {
+        var (floats, histograms) = (0, 0)
+        for (position, point) in points.enumerated() {
+            guard let point else { continue }
+            let timestampMs = startMs + Int64(position) * stepMs
+            let problem: String?
+            if case .histogram = point {
+                if histograms >= series.histograms.count || series.histogramTimestampsMs[histograms] != timestampMs {
+                    return "expected a histogram at \(timestampMs) ms; there are some at \(series.histogramTimestampsMs.prefix(12)) ms"
+                }
+                problem = Self.difference(0, series.histograms[histograms], point)
+                histograms += 1
+            } else {
+                if floats >= series.values.count || series.timestampsMs[floats] != timestampMs {
+                    return "expected a float at \(timestampMs) ms; there are some at \(series.timestampsMs.prefix(12)) ms"
+                }
+                problem = Self.difference(series.values[floats], nil, point)
+                floats += 1
+            }
+            if let problem { return "\(problem), at \(timestampMs) ms" }
+        }
+        if floats != series.values.count {
+            return "expected \(floats) floats, got \(series.values.count): \(series.values.prefix(12))"
+        }
+        if histograms != series.histograms.count {
+            return "expected \(histograms) histograms, got \(series.histograms.count): \(series.histograms.prefix(3).map(\.text))"
+        }
+        return nil
+    }
+
+    private static func text(_ value: Double, _ histogram: FloatHistogram?) -> String { histogram?.text ?? "\(value)" }
+
+    /// What is wrong with a sample; `nil` when it is as expected.
+    private static func difference(_ value: Double, _ histogram: FloatHistogram?, _ expected: Script.Point?) -> String? {
+        switch expected {
+        case nil: return "expected nothing, got \(text(value, histogram))"
+        case .float(let number)?:
+            return histogram == nil && isEqual(value, number) ? nil : "expected \(number), got \(text(value, histogram))"
+        case .histogram(let wanted, let hasHint)?:
+            guard let histogram else { return "expected a histogram, got \(value)" }
+            if isEqual(histogram, wanted), !hasHint || histogram.hint == wanted.hint { return nil }
+            return "expected \(wanted.text), got \(histogram.text)"
+        }
+    }
+
+    private static func isEqual(_ got: FloatHistogram, _ expected: FloatHistogram) -> Bool {
+        let (a, b) = (got.compacted(), expected.compacted())
+        return a.layout.hasSameBuckets(as: b.layout) && isEqual(a.count, b.count) && isEqual(a.sum, b.sum)
+            && isEqual(a.zeroCount, b.zeroCount) && a.buckets.count == b.buckets.count
+            && zip(a.buckets, b.buckets).allSatisfy { isEqual($0, $1) }
     }
 
     private static func isEqual(_ a: Double, _ b: Double) -> Bool {
         if StaleNaN.isStale(a) || StaleNaN.isStale(b) { return StaleNaN.isStale(a) && StaleNaN.isStale(b) }
         return isNearlyEqual(a, b, 1e-6)
+    }
+}
+
+/// What a series is to a classic histogram.
+private struct ClassicPart {
+    enum Kind { case bucket(Double), count, sum }
+    let kind: Kind
+    /// The labels of the histogram as a whole.
+    let target: LabelSet
+
+    init?(_ labels: LabelSet) {
+        guard let name = labels[LabelNames.name] else { return nil }
+        let suffix: ByteString
+        if name.hasSuffix("_bucket") {
+            guard let bound = labels[LabelNames.bucket], let upperBound = parseDouble(bound.bytes.span), !upperBound.isNaN else { return nil }
+            (kind, suffix) = (.bucket(upperBound), "_bucket")
+        } else if name.hasSuffix("_count") {
+            (kind, suffix) = (.count, "_count")
+        } else if name.hasSuffix("_sum") {
+            (kind, suffix) = (.sum, "_sum")
+        } else {
+            return nil
+        }
+        target = labels.setting([
+            (LabelNames.name, ByteString(Array(name.bytes.dropLast(suffix.count)))), (LabelNames.bucket, ByteString()),
+        ])
     }
 }
