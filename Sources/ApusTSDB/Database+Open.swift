@@ -49,7 +49,7 @@ extension Database {
         let (head, chunkFiles, repairs) = try bringBack(directory, options, files, time, observer, loaded, isReadOnly: isReadOnly)
         var wal: WriteAheadLog?
         if !isReadOnly {
-            try syncSegments(directory, files)
+            try syncFound(directory, files)
             let log = try duringLog("open WAL") { () throws(WALError) in
                 try WriteAheadLog.open(
                     joinPath(directory, DatabaseDisk.walName),
@@ -89,9 +89,20 @@ extension Database {
         return (head, chunkFiles, try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs))
     }
 
-    /// Puts on the disk what a killed process may have left in the kernel: a log that we go on behind must not be torn
-    /// before that place by a power cut later.
-    private static func syncSegments(_ directory: String, _ files: any FileSystem) throws(DatabaseError) {
+    /// Puts on the disk what a killed process may have left in the kernel. A log that we go on behind must not be torn
+    /// before that place by a power cut later; nor must a file of chunks, since a replay takes all up to the newest chunk of
+    /// a series for mapped, and zeros for a file's end.
+    private static func syncFound(_ directory: String, _ files: any FileSystem) throws(DatabaseError) {
+        let chunks = joinPath(directory, DatabaseDisk.chunkFilesName)
+        try during("sync head chunk files") { () throws(FileError) in
+            for entry in try files.list(chunks) where !entry.isDirectory {
+                guard HeadChunkFiles.fileNumber(entry.name) != nil else { continue }
+                let file = try files.open(joinPath(chunks, entry.name), .update)
+                defer { file.close() }
+                try file.sync()
+            }
+            try files.syncDirectory(chunks)
+        }
         for log in [DatabaseDisk.walName, DatabaseDisk.outOfOrderName].map({ joinPath(directory, $0) }) {
             let segments = try duringLog("list segments") { () throws(WALError) in try SegmentFormat.list(log, files) }
             if segments.isEmpty { continue }

@@ -11,17 +11,19 @@ import Testing
 
 @Suite("Database against dictionaries") struct DatabaseLifeTests {
     /// Histories; more by `APUS_HISTORIES`.
-    static var histories: Range<Int> {
+    static var histories: [Int] {
         let text = unsafe getenv("APUS_HISTORIES").map { unsafe String(cString: $0) }
-        return 0..<(text.flatMap { Int($0) } ?? 24)
+        return Array(0..<(text.flatMap { Int($0) } ?? 24)) + found
     }
+    /// Once failed: a file of the head's chunks that a killed process had not synced, torn when a later one was whole.
+    private static let found = [239, 269, 1476, 1500, 1553, 1669, 1881]
 
     /// Goal: no order of scrapes, late samples, deletes, compactions, clean and unclean restarts shows anything but what was
     /// taken and not deleted. Method: random steps on a database and on dictionaries, from a seed that a failure prints.
     @Test("answers as dictionaries", arguments: histories) func life(_ seed: Int) throws {
         var random = Generator(seed: UInt64(seed))
         let windowMs: Int64 = seed % 2 == 0 ? 0 : 25_000
-        let life = try DatabaseLife(windowMs: windowMs)
+        let life = try DatabaseLife(windowMs: windowMs, isSnapshotEnabled: seed / 3 % 2 == 0)
         let hasHistograms = seed % 3 == 0
         for step in 0..<120 {
             let place = "seed \(seed) step \(step)"

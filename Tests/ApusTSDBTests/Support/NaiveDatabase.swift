@@ -53,12 +53,12 @@ final class DatabaseLife {
     /// What was deleted: late samples of such a time may be out of sight from the start.
     var deletes: [(matchers: [Matcher], range: ClosedRange<Int64>)] = []
 
-    init(windowMs: Int64 = 0, settings: DatabaseSettings = DatabaseSettings(retentionMs: 0)) throws {
+    init(windowMs: Int64 = 0, settings: DatabaseSettings = DatabaseSettings(retentionMs: 0), isSnapshotEnabled: Bool = true) throws {
         var settings = settings
         settings.outOfOrderWindowMs = windowMs
         options = DatabaseOptions(
             settings: settings, minBlockDurationMs: Self.blockRange, maxBlockDurationMs: Self.blockRange * 9, walSegmentBytes: 64 << 10,
-            samplesPerChunk: 10, hasThreads: false, maintenanceIntervalMs: 1)
+            samplesPerChunk: 10, isSnapshotEnabled: isSnapshotEnabled, hasThreads: false, maintenanceIntervalMs: 1)
         database = try Database.open(Self.directory, options: options, files: disk, observer: observer)
     }
 
