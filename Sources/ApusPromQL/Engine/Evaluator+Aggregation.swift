@@ -2,7 +2,7 @@ import ApusBytes
 import ApusModel
 
 extension Evaluator {
-    func aggregate(_ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
+    func aggregate(_ id: NodeID, _ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         switch aggregation.op {
         case .sum: try fold(aggregation, steps, sink) { SumFold(width: $0) }
         case .avg: try fold(aggregation, steps, sink) { MeanFold(width: $0) }
@@ -14,7 +14,7 @@ extension Evaluator {
         case .stdvar: try fold(aggregation, steps, sink) { VarianceFold(width: $0, takesRoot: false) }
         case .quantile: try quantileAggregate(aggregation, steps, sink)
         case .countValues: try countValues(aggregation, steps, sink)
-        case .topk, .bottomk: try extremes(aggregation, steps, sink)
+        case .topk, .bottomk: try extremes(id, aggregation, steps, sink)
         case .limitk: try limit(aggregation, steps, sink)
         case .limitRatio: try limitRatio(aggregation, steps, sink)
         }
@@ -33,6 +33,7 @@ extension Evaluator {
         var groups = grouping(aggregation)
         var names: [RowLabels] = []
         var folds: [any Fold] = []
+        var mixed: [Int: HistogramFold] = [:]
         var held = 0
         defer { bounds.release(held) }
         try vector(aggregation.operand, steps) { (name, row) throws(QueryError) in
@@ -45,10 +46,14 @@ extension Evaluator {
                 try bounds.hold(fold.stateRows * steps.count)
             }
             try bounds.work(row.count)
+            if row.mayHoldHistograms || !mixed.isEmpty {
+                held += try prepare(row, name, number, aggregation, folds[number], &mixed)
+            }
             folds[number].add(row)
         }
-        for (name, fold) in zip(names, folds) {
-            let row = fold.finish()
+        for (number, name) in names.enumerated() {
+            let row = folds[number].finish()
+            mixed[number]?.finish(into: row)
             if !row.isEmpty { try sink(name, row) }
         }
     }
@@ -61,9 +66,12 @@ extension Evaluator {
         var members: [[Int]] = []
     }
 
-    private func grouped(_ aggregation: Aggregation, _ steps: Steps) throws(QueryError) -> Grouped {
+    /// - Parameter ignoredAt: where to say that histograms are passed over; `nil` to keep them.
+    private func grouped(
+        _ aggregation: Aggregation, _ steps: Steps, histogramsIgnoredAt ignoredAt: Range<Int>?
+    ) throws(QueryError) -> Grouped {
         var groups = grouping(aggregation)
-        var result = Grouped(table: try table(aggregation.operand, steps))
+        var result = Grouped(table: try operandTable(aggregation, steps, histogramsIgnoredAt: ignoredAt))
         for (index, entry) in result.table.entries.enumerated() {
             let (number, labels) = groups.number(of: entry.name.labels)
             if let labels {
@@ -87,7 +95,8 @@ extension Evaluator {
         if let bad = phi.first(where: { $0.isNaN || $0 < 0 || $0 > 1 }) {
             annotations.warnInvalidQuantile(bad, at: position)
         }
-        let grouped = try grouped(aggregation, steps)
+        let grouped = try grouped(
+            aggregation, steps, histogramsIgnoredAt: expression[aggregation.operand].range)
         let row = RowArena(width: steps.count).makeRow()
         var values: [Double] = []
         for (name, members) in zip(grouped.names, grouped.members) {
@@ -120,13 +129,15 @@ extension Evaluator {
             var numbers: [UInt64: Int] = [:]
             for step in 0..<row.count where !row[step].isAbsent {
                 let value = row[step]
+                let isHistogram = value.isHistogramMark
                 let key = value.isNaN ? Double.nan.bitPattern : value.bitPattern
-                var number = numbers[key]
+                var number = isHistogram ? nil : numbers[key]
                 if number == nil {
-                    let labels = name.labels.setting([(label, ByteString(NumberText.fixed(value)))])
+                    let text = isHistogram ? row.histogram(step)?.description ?? "" : NumberText.fixed(value)
+                    let labels = name.labels.setting([(label, ByteString(text))])
                     let (found, new) = groups.number(of: labels)
                     if let new { _ = try result.makeRow(RowLabels(labels: new, dropsName: name.dropsName)) }
-                    numbers[key] = found
+                    if !isHistogram { numbers[key] = found }
                     number = found
                 }
                 guard let number else { continue }
@@ -159,10 +170,10 @@ extension Evaluator {
         value < 1 ? 0 : min(Int(exactly: value.rounded(.down)) ?? limit, limit)
     }
 
-    private func extremes(_ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
+    private func extremes(_ id: NodeID, _ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         guard let counts = try pickCount(aggregation, steps) else { return }
         let isTop = aggregation.op == .topk
-        let grouped = try grouped(aggregation, steps)
+        let grouped = try grouped(aggregation, steps, histogramsIgnoredAt: expression[id].range)
         let table = grouped.table
         // One picked row a member; what was not picked at a step is blanked.
         for members in grouped.members {
@@ -191,7 +202,7 @@ extension Evaluator {
 
     private func limit(_ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         guard let counts = try pickCount(aggregation, steps) else { return }
-        let grouped = try grouped(aggregation, steps)
+        let grouped = try grouped(aggregation, steps, histogramsIgnoredAt: nil)
         for members in grouped.members {
             for step in 0..<steps.count {
                 var left = count(counts[step], atMost: members.count)

@@ -8,16 +8,19 @@ extension Evaluator {
     /// Evaluates an operator of which at least one operand is a vector.
     func binary(_ id: NodeID, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         var chain: [BinaryExpression] = []
+        var ranges: [Range<Int>] = []
         var current = id
         while case .binary(let binary) = expression[current].kind, chain.count <= Self.maxStreamedChain {
             chain.append(binary)
+            ranges.append(expression[current].range)
             current = expression.unwrapped(binary.left)
         }
         if chain.count <= Self.maxStreamedChain {
-            return try binary(chain[0], leftTable: nil, steps, sink)
+            return try binary(chain[0], range: ranges[0], leftTable: nil, steps, sink)
         }
         while case .binary(let binary) = expression[current].kind {
             chain.append(binary)
+            ranges.append(expression[current].range)
             current = expression.unwrapped(binary.left)
         }
         // The lowest part of the chain whose left operand is a vector; below it all is scalar.
@@ -26,19 +29,21 @@ extension Evaluator {
         }
         var left: RowTable?
         for (position, binary) in chain.enumerated().reversed() {
-            if position == 0 { return try self.binary(binary, leftTable: left, steps, sink) }
+            if position == 0 { return try self.binary(binary, range: ranges[0], leftTable: left, steps, sink) }
             let result = RowTable(steps: steps, bounds: bounds)
-            try self.binary(binary, leftTable: left, steps) { (name, row) throws(QueryError) in
+            try self.binary(binary, range: ranges[position], leftTable: left, steps) { (name, row) throws(QueryError) in
                 if !row.isEmpty { try result.append(name, copying: row) }
             }
             left = result
         }
     }
 
+    /// - Parameter range: of the operation in the query.
     /// - Parameter leftTable: the left operand if it was evaluated already.
     private func binary(
-        _ binary: BinaryExpression, leftTable: RowTable?, _ steps: Steps, _ sink: RowSink
+        _ binary: BinaryExpression, range: Range<Int>, leftTable: RowTable?, _ steps: Steps, _ sink: RowSink
     ) throws(QueryError) {
+        let mixed = MixedOperator(op: binary.op, returnsBool: binary.returnsBool, annotations: annotations, range: range)
         let leftIsScalar = expression[binary.left].type == .scalar
         if leftIsScalar || expression[binary.right].type == .scalar {
             let other = try scalar(leftIsScalar ? binary.left : binary.right, steps)
@@ -47,7 +52,11 @@ extension Evaluator {
             let merged = mergedRows(unless: !drops || plan.isDistinctWithoutName[operand.index], steps)
             try self.operand(operand, leftIsScalar ? nil : leftTable, steps) { (name, row) throws(QueryError) in
                 try bounds.work(row.count)
-                combine(row, binary.op, with: other, isSwapped: leftIsScalar, returnsBool: binary.returnsBool)
+                if row.mayHoldHistograms || binary.op.isTrim {
+                    mixed.combine(row, with: other, isSwapped: leftIsScalar)
+                } else {
+                    combine(row, binary.op, with: other, isSwapped: leftIsScalar, returnsBool: binary.returnsBool)
+                }
                 try pass(drops ? dropName(name) : name, row, merged, sink)
             }
             try merged?.table.forEach(sink)
@@ -65,7 +74,7 @@ extension Evaluator {
             if let leftTable { leftRows = leftTable } else { leftRows = try table(binary.left, steps) }
             let rightRows = try table(binary.right, steps)
             let join = VectorJoin(
-                binary: binary, matching: matching, left: leftRows, right: rightRows, steps: steps, evaluator: self)
+                binary: binary, matching: matching, left: leftRows, right: rightRows, steps: steps, mixed: mixed, evaluator: self)
             try join.run(signatures, sink)
         }
     }

@@ -40,8 +40,7 @@ extension Evaluator {
         case .histogramQuantiles: try histogramQuantiles(call, steps, sink)
         case .histogramFraction: try histogramFraction(call, steps, sink)
         case .histogramAvg, .histogramCount, .histogramSum, .histogramStddev, .histogramStdvar:
-            // They look at native histograms only, and pass over floats.
-            try vector(call.arguments[0], steps) { (_, _) throws(QueryError) in }
+            try histogramNumber(call, steps, sink)
         default: throw .execution("function \(name.rawValue) is not supported")
         }
     }
@@ -82,14 +81,19 @@ extension Evaluator {
         var seen: Set<LabelSet> = []
         let row = RowArena(width: steps.count).makeRow()
         try forEachRangeSeries(range, steps, function: name.rawValue) { (series) throws(QueryError) in
-            let touched: Int
-            if let startKernel, !series.starts.isEmpty {
-                touched = try fillByStarts(startKernel, row, series, range)
+            if series.mixed != nil {
+                try mixedWindows(series, call, range: range, &kernel, into: row)
             } else {
-                touched = try kernel.fill(
-                    row, from: series.samples, at: series.references, rangeMs: series.rangeMs, poll: bounds)
+                row.forgetHistograms()
+                let touched: Int
+                if let startKernel, !series.starts.isEmpty {
+                    touched = try fillByStarts(startKernel, row, series, range)
+                } else {
+                    touched = try kernel.fill(
+                        row, from: series.samples, at: series.references, rangeMs: series.rangeMs, poll: bounds)
+                }
+                bounds.touch(touched)
             }
-            bounds.touch(touched)
             try bounds.work(row.count)
             if row.isEmpty { return }
             if isCounterFunction { informIfNoCounter(series.name.labels, range) }
@@ -204,7 +208,8 @@ extension Evaluator {
             try merged?.table.forEach(sink)
             return
         }
-        try unnamed(operand, steps, sink) { (row) throws(QueryError) in
+        try unnamed(operand, steps, keepsHistograms: true, sink) { (row) throws(QueryError) in
+            // A histogram has a time as well; a number takes its place.
             for step in 0..<row.count where !row[step].isAbsent { row[step] = Double(steps.timestampMs(step)) / 1_000 }
         }
     }
@@ -212,13 +217,20 @@ extension Evaluator {
     // MARK: Order
 
     private func sort(_ id: NodeID, _ call: Call, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
-        if plan.steps.count > 1 {
-            annotations.warnIneffectiveSort(at: expression[id].range)
-            return try vector(call.arguments[0], steps, sink)
-        }
+        let sortsFloats = call.function.name == .sort || call.function.name == .sortDesc
+        if plan.steps.count > 1 { annotations.warnIneffectiveSort(at: expression[id].range) }
         // An inner query of several steps has no one order either.
-        if steps.count != 1 { return try vector(call.arguments[0], steps, sink) }
-        let table = try table(call.arguments[0], steps)
+        if plan.steps.count > 1 || steps.count != 1 {
+            return try vector(call.arguments[0], steps) { (name, row) throws(QueryError) in
+                if sortsFloats, row.mayHoldHistograms { row.dropHistograms() }
+                try sink(name, row)
+            }
+        }
+        let table = RowTable(steps: steps, bounds: bounds)
+        try vector(call.arguments[0], steps) { (name, row) throws(QueryError) in
+            if sortsFloats, row.mayHoldHistograms { row.dropHistograms() }
+            if !row.isEmpty { try table.append(name, copying: row) }
+        }
         var order = Array(table.entries.indices)
         switch call.function.name {
         case .sort: order.stableSort { sortsBefore(table.entries[$0].row[0], table.entries[$1].row[0], descending: false) }

@@ -56,6 +56,7 @@ extension Evaluator {
         var values = [Double](repeating: .nan, count: steps.count)
         var seen = [UInt8](repeating: 0, count: steps.count)
         try vector(id, steps) { (_, row) throws(QueryError) in
+            if row.mayHoldHistograms { row.dropHistograms() }
             for step in 0..<row.count where !row[step].isAbsent {
                 if seen[step] == 0 {
                     seen[step] = 1

@@ -47,16 +47,24 @@ extension Evaluator {
         for index in 0..<set.count {
             try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
             if scratch.columns.count == 0 { continue }
-            let found = withExtendedLifetime(scratch) {
-                if isSmoothed {
-                    Samples(scratch).copyWithoutMarkers(into: &cleaned.columns)
-                    return selectSmoothed(into: row, from: Samples(cleaned), at: references, lookbackMs: lookbackMs)
+            let found: Int
+            if scratch.columns.hasHistograms {
+                found = selectMixed(
+                    into: row, from: scratch, at: references, wants: column, isSmoothed: isSmoothed,
+                    metric: set.labels(at: index)[LabelNames.name] ?? ByteString(), range: expression[id].range)
+            } else {
+                row.forgetHistograms()
+                found = withExtendedLifetime(scratch) {
+                    if isSmoothed {
+                        Samples(scratch).copyWithoutMarkers(into: &cleaned.columns)
+                        return selectSmoothed(into: row, from: Samples(cleaned), at: references, lookbackMs: lookbackMs)
+                    }
+                    let found = selectInstant(
+                        into: row, from: Samples(scratch), at: references, lookbackMs: lookbackMs,
+                        wantsTimestamps: column != .value)
+                    if column == .startTimestamp { replaceTimes(row, byStartsOf: scratch.columns) }
+                    return found
                 }
-                let found = selectInstant(
-                    into: row, from: Samples(scratch), at: references, lookbackMs: lookbackMs,
-                    wantsTimestamps: column != .value)
-                if column == .startTimestamp { replaceTimes(row, byStartsOf: scratch.columns) }
-                return found
             }
             if found == 0 { continue }
             bounds.touch(found)
@@ -70,7 +78,10 @@ extension Evaluator {
     /// One series of a range vector, with what is needed to cut its windows.
     struct RangeSeries {
         let name: RowLabels
+        /// Of a histogram its sum; `mixed` has the rest.
         let samples: Samples
+        /// The columns behind `samples` when some samples are histograms, else nil.
+        let mixed: ColumnScratch?
         let references: References
         let rangeMs: Int64
         /// Start timestamps of the samples; empty where none has one, or none is asked for.
@@ -90,12 +101,14 @@ extension Evaluator {
         let scratch = ColumnScratch()
         func pass(_ name: RowLabels, _ columns: ColumnScratch, starts: [Int64] = []) throws(QueryError) {
             if columns.columns.count == 0 { return }
-            let held = columns.columns.count
+            let isMixed = columns.columns.hasHistograms
+            let held = isMixed ? columns.weight : columns.columns.count
             try bounds.hold(held)
             defer { withExtendedLifetime(columns) {} }
             try body(
                 RangeSeries(
-                    name: name, samples: Samples(columns), references: references, rangeMs: placement.rangeMs, starts: starts))
+                    name: name, samples: Samples(columns), mixed: isMixed ? columns : nil, references: references,
+                    rangeMs: placement.rangeMs, starts: starts))
             bounds.release(held)
         }
         switch expression[id].kind {
@@ -110,7 +123,11 @@ extension Evaluator {
                 let samples = Samples(scratch)
                 var given = scratch
                 if samples.hasMarkers {
-                    samples.copyWithoutMarkers(into: &cleaned.columns)
+                    if scratch.columns.hasHistograms {
+                        scratch.copyMixedWithoutMarkers(into: cleaned)
+                    } else {
+                        samples.copyWithoutMarkers(into: &cleaned.columns)
+                    }
                     given = cleaned
                 }
                 bounds.read(references.coveredCount(of: given.columns, rangeMs: placement.rangeMs))
@@ -122,8 +139,12 @@ extension Evaluator {
             if inner.count == 0 { return }
             try vector(subquery.expression, inner) { (name, row) throws(QueryError) in
                 scratch.columns.removeAll()
-                for step in 0..<row.count where !row[step].isAbsent {
-                    scratch.columns.append(timestampMs: inner.timestampMs(step), value: row[step])
+                if row.mayHoldHistograms {
+                    scratch.collect(row, inner)
+                } else {
+                    for step in 0..<row.count where !row[step].isAbsent {
+                        scratch.columns.append(timestampMs: inner.timestampMs(step), value: row[step])
+                    }
                 }
                 try pass(name, scratch)
             }
@@ -162,7 +183,7 @@ extension References {
 }
 
 /// Puts for each sample, of which `row` has the time in seconds, when its counting began.
-private func replaceTimes(_ row: Row, byStartsOf columns: borrowing SampleColumns) {
+func replaceTimes(_ row: Row, byStartsOf columns: borrowing SampleColumns) {
     var index = 0
     for step in 0..<row.count where !row[step].isAbsent {
         while index < columns.count, Double(columns.timestampMs(at: index)) / 1_000 < row[step] { index += 1 }

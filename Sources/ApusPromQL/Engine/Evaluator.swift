@@ -47,7 +47,7 @@ final class Evaluator {
         if steps.count > 1, plan.isInvariant[id.index] {
             let wide = RowArena(width: steps.count).makeRow()
             try vector(id, steps.first) { (name, row) throws(QueryError) in
-                wide.fill(row[0])
+                if row.mayHoldHistograms { wide.fill(fromFirstOf: row) } else { wide.fill(row[0]) }
                 try sink(name, wide)
             }
             return
@@ -56,11 +56,13 @@ final class Evaluator {
         case .paren(let operand): try vector(operand, steps, sink)
         case .unary(let isNegative, let operand):
             if !isNegative { return try vector(operand, steps, sink) }
-            try unnamed(operand, steps, sink) { (row) throws(QueryError) in row.map { -$0 } }
+            try unnamed(operand, steps, keepsHistograms: true, sink) { (row) throws(QueryError) in
+                if row.mayHoldHistograms { row.negateMixed() } else { row.map { -$0 } }
+            }
         case .vectorSelector(let selector):
             try instantSelector(id, selector, steps, wants: .value, sink)
         case .call(let call): try self.call(id, call, steps, sink)
-        case .aggregate(let aggregation): try aggregate(aggregation, steps, sink)
+        case .aggregate(let aggregation): try aggregate(id, aggregation, steps, sink)
         case .binary: try binary(id, steps, sink)
         case .number, .string, .matrixSelector, .subquery:
             throw .execution("unexpected \(expression[id].type.documentedName) where an instant vector is needed")
@@ -90,12 +92,15 @@ final class Evaluator {
     }
 
     /// Changes each row of an operand in place and drops names.
+    /// - Parameter keepsHistograms: whether `change` looks after histograms; else it sees floats only.
     func unnamed(
-        _ operand: NodeID, _ steps: Steps, _ sink: RowSink, _ change: (Row) throws(QueryError) -> Void
+        _ operand: NodeID, _ steps: Steps, keepsHistograms: Bool = false, _ sink: RowSink,
+        _ change: (Row) throws(QueryError) -> Void
     ) throws(QueryError) {
         let merged = mergedRows(unless: plan.isDistinctWithoutName[operand.index], steps)
         try vector(operand, steps) { (name, row) throws(QueryError) in
             try bounds.work(row.count)
+            if !keepsHistograms, row.mayHoldHistograms { row.dropHistograms() }
             try change(row)
             try pass(dropName(name), row, merged, sink)
         }

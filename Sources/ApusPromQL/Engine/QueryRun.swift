@@ -110,8 +110,14 @@ extension Evaluator {
             if row[0].isAbsent { return }
             let labels = name.dropsName ? name.labels.withoutReserved : name.labels
             guard seen.insert(labels).inserted else { throw .duplicateLabels }
-            try bounds.hold(1)
-            result.append(VectorSample(labels: labels, timestampMs: steps.startMs, value: row[0]))
+            guard row[0].isHistogramMark else {
+                try bounds.hold(1)
+                result.append(VectorSample(labels: labels, timestampMs: steps.startMs, value: row[0]))
+                return
+            }
+            guard let histogram = row.histogram(0) else { return }
+            try bounds.hold(histogram.sampleWeight)
+            result.append(VectorSample(labels: labels, timestampMs: steps.startMs, value: 0, histogram: histogram))
         }
         return result
     }
@@ -119,10 +125,24 @@ extension Evaluator {
     private func finalMatrix(_ root: NodeID, _ steps: Steps) throws(QueryError) -> [MatrixSeries] {
         var result: [MatrixSeries] = []
         var indices: [LabelSet: Int] = [:]
+        func add(_ series: MatrixSeries) throws(QueryError) {
+            if let index = indices[series.labels] {
+                guard let merged = result[index].merged(with: series) else { throw .duplicateLabels }
+                result[index] = merged
+            } else {
+                indices[series.labels] = result.count
+                result.append(series)
+            }
+        }
         try vector(root, steps) { (name, row) throws(QueryError) in
             let labels = name.dropsName ? name.labels.withoutReserved : name.labels
             let count = row.presentCount
             if count == 0 { return }
+            if row.mayHoldHistograms {
+                try bounds.hold(row.weight)
+                try add(MatrixSeries(labels: labels, mixed: row, steps))
+                return
+            }
             try bounds.hold(count)
             var series = MatrixSeries(labels: labels, timestampsMs: [], values: [])
             series.timestampsMs.reserveCapacity(count)
@@ -131,13 +151,7 @@ extension Evaluator {
                 series.timestampsMs.append(steps.timestampMs(step))
                 series.values.append(row[step])
             }
-            if let index = indices[labels] {
-                guard let merged = result[index].merged(with: series) else { throw .duplicateLabels }
-                result[index] = merged
-            } else {
-                indices[labels] = result.count
-                result.append(series)
-            }
+            try add(series)
         }
         return result
     }
@@ -150,7 +164,9 @@ extension Evaluator {
             let labels = series.name.dropsName ? series.name.labels.withoutReserved : series.name.labels
             var copy = MatrixSeries(labels: labels, timestampsMs: [], values: [])
             let extent = extent(ofRange: root)
-            if extent != .plain {
+            if let mixed = series.mixed {
+                copy = MatrixSeries(labels: labels, mixed: mixed)
+            } else if extent != .plain {
                 for point in extendedPoints(series, extent) {
                     copy.timestampsMs.append(point.timestampMs)
                     copy.values.append(point.value)
@@ -162,8 +178,9 @@ extension Evaluator {
                     copy.values.append(series.samples.value(index))
                 }
             }
-            bounds.touch(copy.values.count)
-            try bounds.hold(copy.values.count)
+            let weight = series.mixed?.weight ?? copy.values.count
+            bounds.touch(weight)
+            try bounds.hold(weight)
             guard seen.insert(labels).inserted else { throw .duplicateLabels }
             result.append(copy)
         }
@@ -172,8 +189,55 @@ extension Evaluator {
 }
 
 extension MatrixSeries {
+    /// A row of which some samples are histograms.
+    fileprivate init(labels: LabelSet, mixed row: Row, _ steps: Steps) {
+        self.init(labels: labels, timestampsMs: [], values: [])
+        for step in 0..<row.count where !row[step].isAbsent {
+            let timestampMs = steps.timestampMs(step)
+            if !row[step].isHistogramMark {
+                timestampsMs.append(timestampMs)
+                values.append(row[step])
+            } else if let histogram = row.histogram(step) {
+                histogramTimestampsMs.append(timestampMs)
+                histograms.append(histogram)
+            }
+        }
+    }
+
+    /// Samples as they are, of which some are histograms.
+    fileprivate init(labels: LabelSet, mixed scratch: ColumnScratch) {
+        self.init(labels: labels, timestampsMs: [], values: [])
+        for index in 0..<scratch.columns.count {
+            let timestampMs = scratch.columns.timestampMs(at: index)
+            if let histogram = FloatHistogram(scratch.columns, at: index) {
+                histogramTimestampsMs.append(timestampMs)
+                histograms.append(histogram)
+            } else {
+                timestampsMs.append(timestampMs)
+                values.append(scratch.columns.value(at: index))
+            }
+        }
+    }
+
     /// Both in order of time; `nil` when they share a moment.
     fileprivate func merged(with other: MatrixSeries) -> MatrixSeries? {
+        guard histograms.isEmpty, other.histograms.isEmpty else { return mergedMixed(with: other) }
+        return mergedFloats(with: other)
+    }
+
+    private func mergedMixed(with other: MatrixSeries) -> MatrixSeries? {
+        let own = Set(timestampsMs + histogramTimestampsMs)
+        guard own.isDisjoint(with: other.timestampsMs), own.isDisjoint(with: other.histogramTimestampsMs),
+            var result = mergedFloats(with: other)
+        else { return nil }
+        let all = zip(histogramTimestampsMs + other.histogramTimestampsMs, histograms + other.histograms)
+        let sorted = all.sorted { $0.0 < $1.0 }
+        result.histogramTimestampsMs = sorted.map(\.0)
+        result.histograms = sorted.map(\.1)
+        return result
+    }
+
+    private func mergedFloats(with other: MatrixSeries) -> MatrixSeries? {
         var result = MatrixSeries(labels: labels, timestampsMs: [], values: [])
         var (a, b) = (0, 0)
         while a < values.count || b < other.values.count {

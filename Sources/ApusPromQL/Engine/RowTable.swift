@@ -28,7 +28,7 @@ final class RowTable {
 
     /// Keeps a copy of `row`.
     func append(_ name: RowLabels, copying row: Row) throws(QueryError) {
-        try hold(row.presentCount)
+        try hold(row.mayHoldHistograms ? row.weight : row.presentCount)
         entries.append(Entry(name: name, row: arena.makeCopy(of: row)))
     }
 

@@ -11,19 +11,23 @@ struct VectorJoin {
     let left: RowTable
     let right: RowTable
     let steps: Steps
+    /// Joins rows with histograms.
+    let mixed: MixedOperator
     let evaluator: Evaluator
     /// What a match group is called, and what the labels of a one-to-one result are.
     private let matchFilter: LabelFilter
     private let resultFilter: LabelFilter
 
     init(
-        binary: BinaryExpression, matching: VectorMatching, left: RowTable, right: RowTable, steps: Steps, evaluator: Evaluator
+        binary: BinaryExpression, matching: VectorMatching, left: RowTable, right: RowTable, steps: Steps, mixed: MixedOperator,
+        evaluator: Evaluator
     ) {
         self.binary = binary
         self.matching = matching
         self.left = left
         self.right = right
         self.steps = steps
+        self.mixed = mixed
         self.evaluator = evaluator
         resultFilter = LabelFilter(matching.labels, keeps: matching.isOn)
         matchFilter = matching.isOn ? resultFilter : LabelFilter(matching.labels + [LabelNames.name], keeps: false)
@@ -155,6 +159,14 @@ struct VectorJoin {
             for step in 0..<target.count {
                 matched[step] = target[step].isAbsent || other.value(step).isAbsent ? Absent.value : 1
             }
+        }
+        if target.mayHoldHistograms || other.mayHoldHistograms || binary.op.isTrim {
+            mixed.combine(target, with: other, isSwapped: isSwapped)
+            guard isFilter, isSwapped else { return }
+            for step in 0..<target.count where !target[step].isAbsent {
+                if let left = other.sample(step) { target.setSample(left, at: step) }
+            }
+            return
         }
         combine(target, binary.op, with: other, isSwapped: isSwapped, returnsBool: binary.returnsBool)
         guard isFilter, isSwapped else { return }

@@ -80,10 +80,15 @@ private func combine(
 /// Something that has a value at each step.
 protocol StepValues {
     func value(_ step: Int) -> Double
+    /// The histogram at a step whose value is `HistogramMark`.
+    func histogram(_ step: Int) -> FloatHistogram?
+    var mayHoldHistograms: Bool { get }
 }
 extension Row: StepValues {
     @inline(__always) func value(_ step: Int) -> Double { self[step] }
 }
 extension ScalarColumn: StepValues {
     @inline(__always) func value(_ step: Int) -> Double { self[step] }
+    func histogram(_ step: Int) -> FloatHistogram? { nil }
+    var mayHoldHistograms: Bool { false }
 }

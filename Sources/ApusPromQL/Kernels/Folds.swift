@@ -8,7 +8,7 @@ protocol Fold: AnyObject {
 }
 
 /// `sum`
-final class SumFold: Fold {
+final class SumFold: FloatFold {
     private let sums: Row
     private let compensations: Row
     let stateRows = 2
@@ -37,6 +37,8 @@ final class SumFold: Fold {
         }
     }
 
+    func hasSample(at step: Int) -> Bool { !sums[step].isAbsent }
+
     func finish() -> Row {
         for step in 0..<sums.count where !sums[step].isAbsent { sums[step] += compensations[step] }
         return sums
@@ -44,7 +46,7 @@ final class SumFold: Fold {
 }
 
 /// `avg`
-final class MeanFold: Fold {
+final class MeanFold: FloatFold {
     private let result: Row
     private var means: [CompensatedMean?]
     let stateRows = 5
@@ -59,6 +61,8 @@ final class MeanFold: Fold {
             if means[step] == nil { means[step] = CompensatedMean(first: row[step]) } else { means[step]?.add(row[step]) }
         }
     }
+
+    func hasSample(at step: Int) -> Bool { means[step] != nil }
 
     func finish() -> Row {
         for step in 0..<result.count {

@@ -24,7 +24,7 @@ func selectInstant(
         if wantsTimestamps {
             row[step] = Double(timestamp) / 1_000
         } else {
-            row[step] = value.isAbsent ? .nan : value
+            row[step] = value.isMark ? .nan : value
         }
     }
     return found

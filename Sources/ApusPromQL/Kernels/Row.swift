@@ -1,7 +1,8 @@
 /// The mark of a step without a sample.
 ///
 /// A signalling NaN: arithmetic turns such a NaN into a quiet one, so no operation can produce the mark, only storing
-/// it does. A target could send these very bits; selectors turn them into an ordinary NaN.
+/// it does. A target could send these very bits; selectors turn them into an ordinary NaN. The bits that follow are the mark
+/// of a step whose sample is a histogram (`HistogramMark`).
 enum Absent {
     static let bits: UInt64 = 0x7FF4_4150_5553_0001
 
@@ -10,17 +11,20 @@ enum Absent {
 
 extension Double {
     @inline(__always) var isAbsent: Bool { bitPattern == Absent.bits }
+
+    /// Whether a row would take the value for one of its marks.
+    @inline(__always) var isMark: Bool { bitPattern &- Absent.bits <= HistogramMark.bits &- Absent.bits }
 }
 
 /// One series' answer over all steps of a query: what operators hand each other, one series after the other.
 ///
 /// `row[i]` belongs to the step `start + i × stepMs`; a step without a sample holds `Absent.value`. Labels are not here.
-/// The memory belongs to a `RowArena`, which the row keeps alive.
+/// Histograms are not here either: `Row+Histograms`. The memory belongs to a `RowArena`, which the row keeps alive.
 @safe struct Row {
     let count: Int
     /// For the kernels' loops, which check the count once.
     let base: UnsafeMutablePointer<Double>
-    private let owner: RowArena
+    let owner: RowArena
 
     fileprivate init(base: UnsafeMutablePointer<Double>, count: Int, owner: RowArena) {
         unsafe self.base = base
@@ -49,6 +53,7 @@ extension Double {
         precondition(other.count == count, "rows of different steps")
         // SAFETY: both have `count` doubles.
         unsafe base.update(from: other.base, count: count)
+        if other.mayHoldHistograms { copyHistograms(from: other) }
     }
 
     /// Whether no step has a sample.
@@ -69,6 +74,7 @@ extension Double {
     func absorb(_ other: Row) -> Bool {
         for step in 0..<count where !self[step].isAbsent && !other[step].isAbsent { return false }
         for step in 0..<count where !other[step].isAbsent { self[step] = other[step] }
+        if other.mayHoldHistograms { absorbHistograms(of: other) }
         return true
     }
 
@@ -86,6 +92,8 @@ extension Double {
     /// Steps in a row.
     let width: Int
     private var slabs: [UnsafeMutablePointer<Double>] = unsafe []
+    /// The histograms of rows that have any; `nil` for as long as no row has.
+    var histograms: RowHistograms?
     private let rowsInSlab: Int
     private var usedInSlab: Int
 

@@ -3,7 +3,7 @@ import ApusStorage
 
 /// Columns with an owner, filled again and again.
 final class ColumnScratch {
-    var columns = SampleColumns()
+    var columns = SampleColumns(histograms: true)
 }
 
 /// The samples of one series as a kernel reads them: times ascend, staleness markers are gone.
@@ -31,14 +31,14 @@ final class ColumnScratch {
         return unsafe values[index]
     }
 
-    /// Whether a value is a staleness marker, or looks like the mark of an absent sample.
+    /// Whether a value is a staleness marker, or looks like a mark of rows.
     var hasMarkers: Bool {
         // Without an early exit, so that the compiler compares several values at once.
         var found = false
         for index in 0..<count {
             // SAFETY: below `count`.
             let bits = unsafe values[index].bitPattern
-            found = found || (bits == StaleNaN.bits) || (bits == Absent.bits)
+            found = found || (bits == StaleNaN.bits) || (bits &- Absent.bits <= HistogramMark.bits &- Absent.bits)
         }
         return found
     }
@@ -55,13 +55,13 @@ final class ColumnScratch {
         return found
     }
 
-    /// Copies the samples without staleness markers, and with an ordinary NaN for the mark of an absent sample.
+    /// Copies the samples without staleness markers, and with an ordinary NaN for the marks of rows.
     func copyWithoutMarkers(into columns: inout SampleColumns) {
         columns.removeAll()
         for index in 0..<count {
             let value = value(index)
             if StaleNaN.isStale(value) { continue }
-            columns.append(timestampMs: timestampMs(index), value: value.isAbsent ? .nan : value)
+            columns.append(timestampMs: timestampMs(index), value: value.isMark ? .nan : value)
         }
     }
 }

@@ -1,0 +1,96 @@
+import ApusModel
+import ApusStorage
+
+/// Reading series of which some samples are histograms: the slower twins of what `Samples` and `selectInstant` do.
+extension ColumnScratch {
+    /// For how many samples it counts under a limit of samples.
+    var weight: Int {
+        var result = columns.count
+        for run in columns.runs where run.kind != .float {
+            for index in run.range { result &+= columns.sampleWeight(at: index) - 1 }
+        }
+        return result
+    }
+
+    /// Copies the samples without staleness markers, and with an ordinary NaN for the marks of rows.
+    func copyMixedWithoutMarkers(into other: ColumnScratch) {
+        other.columns.removeAll()
+        for index in 0..<columns.count {
+            let value = columns.value(at: index)
+            if StaleNaN.isStale(value) { continue }
+            if columns.kind(at: index) == .float {
+                other.columns.append(timestampMs: columns.timestampMs(at: index), value: value.isMark ? .nan : value)
+            } else {
+                other.columns.append(contentsOf: columns, index..<index + 1)
+            }
+        }
+    }
+
+    /// Appends the samples of a row of an inner query.
+    func collect(_ row: Row, _ steps: Steps) {
+        for step in 0..<row.count where !row[step].isAbsent {
+            if !row[step].isHistogramMark {
+                columns.append(timestampMs: steps.timestampMs(step), value: row[step])
+            } else if let histogram = row.histogram(step)?.native {
+                columns.append(timestampMs: steps.timestampMs(step), histogram: histogram)
+            }
+        }
+    }
+
+    /// The floats alone.
+    func copyFloats(into other: ColumnScratch) {
+        other.columns.removeAll()
+        for run in columns.runs where run.kind == .float {
+            other.columns.append(contentsOf: columns, run.range)
+        }
+    }
+}
+
+extension SampleColumns {
+    borrowing func sampleWeight(at index: Int) -> Int {
+        guard let layout = histogramLayout(at: index) else { return 1 }
+        let elements =
+            layout.positiveSpans.count + layout.negativeSpans.count + layout.bucketCount + layout.customBounds.count
+        return FloatHistogram.sampleWeight(elements: elements)
+    }
+}
+
+/// As `selectInstant`, for a series of which some samples are histograms.
+/// - Returns: for how many samples those that were found count.
+func selectInstantMixed(
+    into row: Row, from scratch: ColumnScratch, at references: References, lookbackMs: Int64, wantsTimestamps: Bool
+) -> Int {
+    defer { withExtendedLifetime(scratch) {} }
+    let samples = Samples(scratch)
+    row.forgetHistograms()
+    var weight = 0
+    var cursor = SampleCursor()
+    // Several steps often see the same sample: it is made once, and shared.
+    var made: (index: Int, histogram: FloatHistogram)?
+    for step in 0..<row.count {
+        let reference = references.timestampMs(step)
+        cursor.advance(in: samples, through: reference)
+        let index = cursor.index - 1
+        row[step] = Absent.value
+        guard index >= 0, samples.timestampMs(index) > reference &- lookbackMs else { continue }
+        let value = samples.value(index)
+        if StaleNaN.isStale(value) { continue }
+        if wantsTimestamps {
+            weight &+= 1
+            row[step] = Double(samples.timestampMs(index)) / 1_000
+            continue
+        }
+        if let made, made.index == index {
+            row.setHistogram(made.histogram, at: step)
+            weight &+= made.histogram.sampleWeight
+        } else if let histogram = FloatHistogram(scratch.columns, at: index) {
+            made = (index, histogram)
+            row.setHistogram(histogram, at: step)
+            weight &+= histogram.sampleWeight
+        } else {
+            row[step] = value.isMark ? .nan : value
+            weight &+= 1
+        }
+    }
+    return weight
+}

@@ -1,0 +1,120 @@
+/// The mark of a step whose sample is a histogram. As `Absent`, no operation on numbers can produce it.
+enum HistogramMark {
+    static let bits: UInt64 = Absent.bits + 1
+
+    @inline(__always) static var value: Double { Double(bitPattern: bits) }
+}
+
+extension Double {
+    @inline(__always) var isHistogramMark: Bool { bitPattern == HistogramMark.bits }
+}
+
+/// The histograms of the rows of one arena: a column beside the floats of each row that has any.
+///
+///     floats      │ 1.5 │ absent │ mark │ mark │ 2 │
+///     histograms  │     │        │  h₁  │  h₂  │   │      made with the first histogram, else not there
+///
+/// The floats decide: what lies in the column beside anything but a mark is left over and means nothing, so that code
+/// that writes floats need not know of histograms.
+final class RowHistograms {
+    /// By the address of the row's floats.
+    fileprivate var columns: [UInt: Column] = [:]
+
+    fileprivate final class Column {
+        var values: [FloatHistogram?]
+        init(count: Int) { values = Array(repeating: nil, count: count) }
+    }
+}
+
+extension Row {
+    private var key: UInt { unsafe UInt(bitPattern: base) }
+    private var column: RowHistograms.Column? { owner.histograms?.columns[key] }
+
+    /// Whether a step of the row may hold a histogram: false for every row of most queries, and then of no cost.
+    @inline(__always) var mayHoldHistograms: Bool { owner.histograms != nil && hasColumn }
+    @inline(never) private var hasColumn: Bool { column != nil }
+
+    /// The histogram at a step; `nil` where there is a float or nothing.
+    func histogram(_ step: Int) -> FloatHistogram? {
+        guard self[step].isHistogramMark, let column, step < column.values.count else { return nil }
+        return column.values[step]
+    }
+
+    func setHistogram(_ histogram: FloatHistogram, at step: Int) {
+        let histograms = owner.histograms ?? RowHistograms()
+        owner.histograms = histograms
+        let known = histograms.columns[key]
+        let column = known ?? RowHistograms.Column(count: count)
+        if known == nil { histograms.columns[key] = column }
+        column.values[step] = histogram
+        self[step] = HistogramMark.value
+    }
+
+    /// For a row that is filled anew with floats.
+    func forgetHistograms() {
+        if owner.histograms != nil { owner.histograms?.columns[key] = nil }
+    }
+
+    /// Makes each histogram an absent sample.
+    /// - Returns: whether there was one.
+    @discardableResult
+    func dropHistograms() -> Bool {
+        var found = false
+        for step in 0..<count where self[step].isHistogramMark {
+            self[step] = Absent.value
+            found = true
+        }
+        forgetHistograms()
+        return found
+    }
+
+    /// Replaces each histogram by `transform` of it; nil makes it absent.
+    func mapHistograms<E: Error>(_ transform: (FloatHistogram) throws(E) -> FloatHistogram?) throws(E) {
+        guard let column else { return }
+        for step in 0..<count where self[step].isHistogramMark {
+            if let histogram = column.values[step], let changed = try transform(histogram) {
+                column.values[step] = changed
+            } else {
+                self[step] = Absent.value
+            }
+        }
+    }
+
+    /// Takes the histograms beside marks that were copied.
+    func copyHistograms(from other: Row) {
+        for step in 0..<count {
+            if let histogram = other.histogram(step) { setHistogram(histogram, at: step) }
+        }
+    }
+
+    func absorbHistograms(of other: Row) { copyHistograms(from: other) }
+
+    /// Gives all steps the sample that `other` has at its first.
+    func fill(fromFirstOf other: Row) {
+        fill(other[0])
+        guard let histogram = other.histogram(0) else { return }
+        for step in 0..<count { setHistogram(histogram, at: step) }
+    }
+
+    /// How many samples the row counts for under a limit of samples: a histogram for several.
+    var weight: Int {
+        var result = presentCount
+        if mayHoldHistograms {
+            for step in 0..<count {
+                if let histogram = histogram(step) { result &+= histogram.sampleWeight - 1 }
+            }
+        }
+        return result
+    }
+}
+
+extension FloatHistogram {
+    /// For how many samples it counts under a limit of samples, as Prometheus counts: by its size, 16 bytes a sample.
+    var sampleWeight: Int {
+        Self.sampleWeight(
+            elements: layout.positiveSpans.count + layout.negativeSpans.count + buckets.count + layout.customBounds.count)
+    }
+
+    /// - Parameter elements: spans, buckets and bounds, of 8 bytes each; the rest is Prometheus's structure and a timestamp.
+    static func sampleWeight(elements: Int) -> Int { (168 + 8 * elements + 8) / 16 }
+}
