@@ -96,7 +96,7 @@ extension Evaluator {
             }
             try bounds.work(row.count)
             if row.isEmpty { return }
-            if isCounterFunction { informIfNoCounter(series.name.labels, range) }
+            if isCounterFunction, row.hasFloat { informIfNoCounter(series.name.labels, range) }
             let result = keepsName ? series.name : dropName(series.name)
             if needsCheck, !seen.insert(result.labels).inserted { throw .duplicateLabels }
             try sink(result, row)

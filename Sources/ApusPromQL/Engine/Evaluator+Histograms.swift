@@ -161,7 +161,7 @@ extension Evaluator {
             for step in 0..<steps.count {
                 row[step] = Absent.value
                 guard let histogram = entry.row.histogram(step) else { continue }
-                if let classic, classic.buckets.contains(where: { table.entries[$0.row].row.hasFloat(at: step) }) {
+                if let classic, classic.buckets.contains(where: { !table.entries[$0.row].row[step].isMark }) {
                     annotations.warnClassicAndNative(entry.name.labels[LabelNames.name] ?? ByteString(), at: range)
                     continue
                 }
@@ -187,16 +187,6 @@ extension Evaluator {
             try pass(dropName(histogram.name), row, merged, sink)
         }
         try merged?.table.forEach(sink)
-    }
-}
-
-extension Row {
-    fileprivate func hasFloat(at step: Int) -> Bool { !self[step].isMark }
-
-    /// Whether some step has a float.
-    fileprivate var hasFloat: Bool {
-        for step in 0..<count where !self[step].isMark { return true }
-        return false
     }
 }
 

@@ -1,3 +1,4 @@
+import ApusBytes
 import ApusModel
 import ApusStorage
 
@@ -55,42 +56,51 @@ extension SampleColumns {
     }
 }
 
-/// As `selectInstant`, for a series of which some samples are histograms.
-/// - Returns: for how many samples those that were found count.
-func selectInstantMixed(
-    into row: Row, from scratch: ColumnScratch, at references: References, lookbackMs: Int64, wantsTimestamps: Bool
-) -> Int {
-    defer { withExtendedLifetime(scratch) {} }
-    let samples = Samples(scratch)
-    row.forgetHistograms()
-    var weight = 0
-    var cursor = SampleCursor()
-    // Several steps often see the same sample: it is made once, and shared.
-    var made: (index: Int, histogram: FloatHistogram)?
-    for step in 0..<row.count {
-        let reference = references.timestampMs(step)
-        cursor.advance(in: samples, through: reference)
-        let index = cursor.index - 1
-        row[step] = Absent.value
-        guard index >= 0, samples.timestampMs(index) > reference &- lookbackMs else { continue }
-        let value = samples.value(index)
-        if StaleNaN.isStale(value) { continue }
-        if wantsTimestamps {
-            weight &+= 1
-            row[step] = Double(samples.timestampMs(index)) / 1_000
-            continue
+extension Evaluator {
+    /// As `selectInstant` and its like, for a series of which some samples are histograms.
+    /// - Returns: for how many samples those that were found count.
+    func selectMixed(
+        into row: Row, from scratch: ColumnScratch, at references: References, wants column: SelectedColumn, isSmoothed: Bool,
+        metric: ByteString, range: Range<Int>
+    ) -> Int {
+        defer { withExtendedLifetime(scratch) {} }
+        row.forgetHistograms()
+        if isSmoothed {
+            let cleaned = ColumnScratch()
+            scratch.copyMixedWithoutMarkers(into: cleaned)
+            return selectSmoothedMixed(into: row, from: cleaned, at: references, metric: metric, range: range)
         }
-        if let made, made.index == index {
-            row.setHistogram(made.histogram, at: step)
-            weight &+= made.histogram.sampleWeight
-        } else if let histogram = FloatHistogram(scratch.columns, at: index) {
-            made = (index, histogram)
-            row.setHistogram(histogram, at: step)
-            weight &+= histogram.sampleWeight
-        } else {
-            row[step] = value.isMark ? .nan : value
-            weight &+= 1
+        guard column == .value else {
+            let found = selectInstant(
+                into: row, from: Samples(scratch), at: references, lookbackMs: lookbackMs, wantsTimestamps: true)
+            if column == .startTimestamp { replaceTimes(row, byStartsOf: scratch.columns) }
+            return found
         }
+        let samples = Samples(scratch)
+        var weight = 0
+        var cursor = SampleCursor()
+        // Several steps often see the same sample: it is made once, and shared.
+        var made: (index: Int, histogram: FloatHistogram)?
+        for step in 0..<row.count {
+            let reference = references.timestampMs(step)
+            cursor.advance(in: samples, through: reference)
+            let index = cursor.index - 1
+            row[step] = Absent.value
+            guard index >= 0, samples.timestampMs(index) > reference &- lookbackMs else { continue }
+            let value = samples.value(index)
+            if StaleNaN.isStale(value) { continue }
+            if let made, made.index == index {
+                row.setHistogram(made.histogram, at: step)
+                weight &+= made.histogram.sampleWeight
+            } else if let histogram = FloatHistogram(scratch.columns, at: index) {
+                made = (index, histogram)
+                row.setHistogram(histogram, at: step)
+                weight &+= histogram.sampleWeight
+            } else {
+                row[step] = value.isMark ? .nan : value
+                weight &+= 1
+            }
+        }
+        return weight
     }
-    return weight
 }

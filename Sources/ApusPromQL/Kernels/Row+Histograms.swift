@@ -96,6 +96,12 @@ extension Row {
         for step in 0..<count { setHistogram(histogram, at: step) }
     }
 
+    /// Whether some step has a float.
+    var hasFloat: Bool {
+        for step in 0..<count where !self[step].isMark { return true }
+        return false
+    }
+
     /// How many samples the row counts for under a limit of samples: a histogram for several.
     var weight: Int {
         var result = presentCount
