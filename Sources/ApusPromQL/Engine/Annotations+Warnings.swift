@@ -63,6 +63,11 @@ extension Annotations {
         warn("conflicting counter resets during histogram \(operation.rawValue)", at: range)
     }
 
+    func warnStartTimeOverlap(_ metric: ByteString, at range: Range<Int>) {
+        warn(
+            "sample has start time that overlaps with previous sample timestamp for metric \(quoted(metric.bytes))", at: range)
+    }
+
     /// What adding or subtracting histograms has to say.
     func note(_ notes: HistogramNotes, _ operation: HistogramOperation, at range: Range<Int>) {
         if notes.contains(.counterResetCollision) { warnResetCollision(operation, at: range) }

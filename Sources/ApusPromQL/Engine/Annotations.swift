@@ -99,7 +99,7 @@ final class Annotations {
 private func twoDigits(_ value: Double) -> String {
     guard value.isFinite else { return NumberText.general(value) }
     var text = [CChar](repeating: 0, count: 32)
-    let length = withVaList([value]) { unsafe vsnprintf(&text, 32, "%.2g", $0) }
+    let length = unsafe withVaList([value]) { unsafe vsnprintf(&text, 32, "%.2g", $0) }
     return String(decoding: text.prefix(max(0, min(Int(length), 31))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 

@@ -82,7 +82,7 @@ extension Evaluator {
         let row = RowArena(width: steps.count).makeRow()
         try forEachRangeSeries(range, steps, function: name.rawValue) { (series) throws(QueryError) in
             if series.mixed != nil {
-                try mixedWindows(series, call, range: range, &kernel, into: row)
+                try mixedWindows(series, name, range: range, &kernel, into: row)
             } else {
                 row.forgetHistograms()
                 let touched: Int

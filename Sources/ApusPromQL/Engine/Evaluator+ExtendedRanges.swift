@@ -37,9 +37,7 @@ extension Evaluator {
             row, from: series.samples, at: series.references, rangeMs: series.rangeMs, poll: bounds)
         if kernel.foundOverlap {
             let name = series.name.labels[LabelNames.name] ?? ""
-            annotations.warn(
-                "sample has start time that overlaps with previous sample timestamp for metric \(quoted(name.bytes))",
-                at: expression[range].range)
+            annotations.warnStartTimeOverlap(name, at: expression[range].range)
         }
         return touched
     }

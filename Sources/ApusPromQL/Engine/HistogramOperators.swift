@@ -142,7 +142,7 @@ extension Row {
             switch sample(step) {
             case nil: continue
             case .float(let value): self[step] = -value
-            case .histogram(let histogram): setHistogram(histogram.negated(), at: step)
+            case .histogram(let histogram): setHistogram(histogram.negated, at: step)
             }
         }
     }
