@@ -80,7 +80,6 @@ public final class ScrapeManager: Sendable {
                 } else {
                     pool = ScrapePool(config: job)
                 }
-                warnAboutProtocols(job)
                 logFileProblems(pool.refreshFiles(), job: job.jobName)
                 sync(&pool, restart: restart)
                 fresh[job.jobName] = pool
@@ -129,15 +128,6 @@ public final class ScrapeManager: Sendable {
             return (files.reduce(into: []) { $0.formUnion($1.directories) }, files.map(\.config.refreshIntervalMs).min())
         }
         discovery.withLock { $0 }?.watch(directories, intervalMs: intervalMs)
-    }
-
-    private func warnAboutProtocols(_ job: ScrapeConfig) {
-        let unreadable = job.scrapeProtocols.filter { !$0.isReadable }
-        // The default list names them too; only a choice that leaves nothing deserves a line.
-        guard unreadable.count == job.scrapeProtocols.count else { return }
-        log(
-            .warning, "No format of scrape_protocols can be read, asking for any",
-            [("scrape_pool", job.jobName), ("skipped", unreadable.map(\.rawValue).joined(separator: ","))])
     }
 
     private func logFileProblems(_ problems: [(path: String, problem: String)], job: String) {

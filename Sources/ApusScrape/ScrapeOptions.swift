@@ -5,6 +5,10 @@ public struct ScrapeOptions: Sendable {
     public var userAgent = "Prometheus/3.14.0 (Apus)"
     /// Threads that unpack, parse and append.
     public var workerCount = 1
+    /// Whether start timestamps are read and stored with their samples.
+    public var storesStartTimestamps = false
+    /// Whether type, unit and help go to the store too, so that its log has them.
+    public var storesMetadata = false
     /// Moves all start times, so that two servers with the same targets do not scrape them at once.
     public var offsetSeed: UInt64 = 0
     public init() {}

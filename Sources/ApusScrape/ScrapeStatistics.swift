@@ -12,6 +12,8 @@ public struct ScrapeStatistics: Sendable, Equatable {
     public var duplicateTimestamp: UInt64 = 0
     public var outOfOrder: UInt64 = 0
     public var outOfBounds: UInt64 = 0
+    public var exceededBucketLimit: UInt64 = 0
+    public var outOfOrderExemplars: UInt64 = 0
     public var cacheFlushForced: UInt64 = 0
     /// Ticks that found their target's scrape before still under way.
     public var skippedTicks: UInt64 = 0
@@ -42,6 +44,8 @@ public struct ScrapeStatistics: Sendable, Equatable {
         duplicateTimestamp &+= UInt64(report.duplicates)
         outOfOrder &+= UInt64(report.outOfOrder)
         outOfBounds &+= UInt64(report.outOfBounds)
+        outOfOrderExemplars &+= UInt64(report.outOfOrderExemplars)
+        if report.exceededBucketLimit { exceededBucketLimit &+= 1 }
         if report.exceededSampleLimit { exceededSampleLimit &+= 1 }
         if report.exceededBodyLimit { exceededBodySizeLimit &+= 1 }
         if report.exceededLabelLimit { exceededLabelLimits &+= 1 }

@@ -61,6 +61,7 @@ private struct CountingResolver: SeriesResolver {
     }
     mutating func foundHelp(_ name: ByteString, _ text: ByteString) {}
     mutating func foundType(_ name: ByteString, _ type: MetricType) {}
+    mutating func foundUnit(_ name: ByteString, _ unit: ByteString) {}
 }
 
 private func scan(_ page: [UInt8], _ scanner: inout PageScanner, _ scratch: ScanScratch, _ resolver: inout CountingResolver)

@@ -56,12 +56,26 @@ public struct OpenMetricsParser: Sendable {
 
     public init() {}
 
+    /// Goes on at another line: a scanner that knows most lines has one parsed.
+    public mutating func move(to offset: Int, currentType: MetricType?) {
+        self.offset = offset
+        self.currentType = currentType
+    }
+
+    /// Where the marker at the end of a page begins, or nil when it has none.
+    static func endMarker(_ page: Span<UInt8>) -> Int? {
+        let end = page.count > 0 && page[page.count - 1] == .newline ? page.count - 1 : page.count
+        let start = end - marker.count
+        guard start >= 0, equalBytes(page.extracting(start..<end), marker.span) else { return nil }
+        return start == 0 || page[start - 1] == .newline ? start : nil
+    }
+
     /// The next entry, or nil behind `# EOF`.
     public mutating func next(_ page: Span<UInt8>) throws(ExpositionError) -> Entry? {
         if sawEnd { return nil }
         if !checkedEnd {
             // Loops over numbers rely on it: something that is no digit follows each of them.
-            guard endsWithMarker(page) else { throw pageError(page, at: page.count, "data does not end with # EOF") }
+            guard Self.endMarker(page) != nil else { throw pageError(page, at: page.count, "data does not end with # EOF") }
             checkedEnd = true
         }
         guard offset < page.count else { throw pageError(page, at: offset, "data does not end with # EOF") }
@@ -86,6 +100,15 @@ public struct OpenMetricsParser: Sendable {
         return result
     }
 
+    /// The pairs as they are written, but for escapes: without the metric's name, bounds not made alike.
+    func rawPairs(_ page: Span<UInt8>) -> [Label] {
+        let base = parsedText.lowerBound
+        return pairs.map { pair in
+            Label(
+                unescaped(page, shifted(pair.name, base), quoted: pair.nameIsQuoted), unescaped(page, shifted(pair.value, base), quoted: true))
+        }
+    }
+
     /// The labels of the exemplar that the line had.
     public func exemplarLabels(_ page: Span<UInt8>) -> [Label] {
         exemplarPairs.map { pair in
@@ -95,12 +118,6 @@ public struct OpenMetricsParser: Sendable {
 
     private func shifted(_ range: Range<Int>, _ by: Int) -> Range<Int> { range.lowerBound + by..<range.upperBound + by }
 
-    private func endsWithMarker(_ page: Span<UInt8>) -> Bool {
-        let end = page.count > 0 && page[page.count - 1] == .newline ? page.count - 1 : page.count
-        let start = end - Self.marker.count
-        guard start >= 0, equalBytes(page.extracting(start..<end), Self.marker.span) else { return false }
-        return start == 0 || page[start - 1] == .newline
-    }
     private static let marker = Array("# EOF".utf8)
 
     // MARK: Lines that start with #

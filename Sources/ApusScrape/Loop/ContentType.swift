@@ -1,19 +1,44 @@
 import ApusConfig
+import ApusExposition
 import ApusModel
 
-/// Whether an answer's Content-Type names a format that can be read.
-/// - Returns: nil when it does, else why not, in Prometheus's words.
-func refusal(ofContentType contentType: String, fallback: ScrapeProtocol?) -> String? {
-    let hasFallback = fallback?.isReadable ?? false
+/// Why the format of an answer is not known, in Prometheus's words.
+struct ContentTypeRefusal: Error, Equatable {
+    let reason: String
+}
+
+/// The format that an answer's Content-Type names: its media type alone counts, whatever the version says.
+/// - Parameter fallback: what `fallback_scrape_protocol` says to take for a type that is blank, broken or unknown.
+func pageFormat(contentType: String, fallback: ScrapeProtocol?) throws(ContentTypeRefusal) -> PageFormat {
+    let other = fallback?.format
     if contentType.isEmpty {
-        return hasFallback
-            ? nil : "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target"
+        if let other { return other }
+        throw ContentTypeRefusal(
+            reason: "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target")
     }
     guard let mediaType = mediaType(of: contentType) else {
-        return hasFallback ? nil : "cannot parse Content-Type \(goQuoted(contentType)) and no fallback_scrape_protocol for target"
+        if let other { return other }
+        throw ContentTypeRefusal(reason: "cannot parse Content-Type \(goQuoted(contentType)) and no fallback_scrape_protocol for target")
     }
-    if mediaType == "text/plain" || hasFallback { return nil }
-    return "received unsupported Content-Type \(goQuoted(contentType)) and no fallback_scrape_protocol specified for target"
+    switch mediaType {
+    case "text/plain": return .text
+    case "application/openmetrics-text": return .openMetrics
+    case "application/vnd.google.protobuf": return .protobuf
+    default:
+        if let other { return other }
+        throw ContentTypeRefusal(
+            reason: "received unsupported Content-Type \(goQuoted(contentType)) and no fallback_scrape_protocol specified for target")
+    }
+}
+
+extension ScrapeProtocol {
+    var format: PageFormat {
+        switch self {
+        case .protobuf: .protobuf
+        case .text004, .text100: .text
+        case .openMetrics001, .openMetrics100: .openMetrics
+        }
+    }
 }
 
 /// `type/subtype` in lower case, without parameters; nil when it is none.

@@ -25,6 +25,11 @@ struct MetadataCache: Sendable {
         entries[name]?.missed = 0
     }
 
+    mutating func setUnit(_ name: ByteString, _ unit: ByteString) {
+        entries[name, default: Entry()].metadata.unit = unit.description
+        entries[name]?.missed = 0
+    }
+
     /// A page of another shape was stored, with metadata for just `present`.
     mutating func retain(_ present: Set<ByteString>) {
         for name in Array(entries.keys) {
@@ -33,6 +38,16 @@ struct MetadataCache: Sendable {
             entries[name] = entry.missed > Self.keptScrapes ? nil : entry
         }
     }
+
+    /// What is known of the family that a series of this name belongs to.
+    func family(of series: ByteString) -> MetricMetadata? {
+        if let found = entries[series] { return found.metadata }
+        for suffix in Self.suffixes where series.hasSuffix(suffix) {
+            if let found = entries[ByteString(series.bytes.dropLast(suffix.count))] { return found.metadata }
+        }
+        return nil
+    }
+    private static let suffixes: [ByteString] = ["_total", "_bucket", "_count", "_sum", "_info", "_gcount", "_gsum", "_created"]
 
     subscript(name: ByteString) -> MetricMetadata? { entries[name]?.metadata }
     /// Sorted by name.

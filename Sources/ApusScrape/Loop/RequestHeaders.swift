@@ -1,24 +1,17 @@
 import ApusConfig
 
-/// The Accept header for `protocols` in their order, with Prometheus's weights; formats that cannot be read are left out.
+/// The Accept header for `protocols` in their order, with Prometheus's weights.
 func makeAcceptHeader(_ protocols: [ScrapeProtocol], escaping: NameEscaping) -> String {
     // Weights count down from one more than there are formats, whichever of them are asked for.
     var weight = ScrapeProtocol.allCases.count + 1
     var entries: [String] = []
     for format in protocols {
-        if format.isReadable {
-            let suffix = format.hasEscaping ? ";escaping=\(escaping.rawValue)" : ""
-            entries.append("\(format.mediaType)\(suffix);q=0.\(weight)")
-        }
+        let suffix = format.hasEscaping ? ";escaping=\(escaping.rawValue)" : ""
+        entries.append("\(format.mediaType)\(suffix);q=0.\(weight)")
         weight = max(weight - 1, 1)
     }
     entries.append("*/*;q=0.\(weight)")
     return entries.joined(separator: ",")
-}
-
-extension ScrapeProtocol {
-    /// Whether a page in this format can be parsed here.
-    var isReadable: Bool { self == .text004 || self == .text100 }
 }
 
 struct CredentialError: Error, CustomStringConvertible {

@@ -25,13 +25,14 @@ final class ScrapeAppender {
     func process(_ outcome: FetchOutcome, loop: ScrapeLoop, timestampMs: Int64, startedNs: UInt64) -> ScrapeReport {
         var report = ScrapeReport(timestampMs: timestampMs)
         var page: BodyBuffer?
+        var format = PageFormat.text
         do throws(FetchFailure) {
             page = try unpack(outcome, loop: loop)
             report.bodyBytes = page?.count ?? 0
-            if let page, page.count > 0, case .page(_, let contentType, _) = outcome,
-                let reason = refusal(ofContentType: contentType, fallback: loop.config.fallbackScrapeProtocol)
-            {
-                report.error = reason
+            if let page, page.count > 0, case .page(_, let contentType, _) = outcome {
+                do throws(ContentTypeRefusal) {
+                    format = try pageFormat(contentType: contentType, fallback: loop.config.fallbackScrapeProtocol)
+                } catch { report.error = error.reason }
             }
         } catch {
             report.error = error.reason
@@ -39,7 +40,7 @@ final class ScrapeAppender {
             if error.isBodyLimit { report.bodyBytes = -1 }
         }
         loop.cache.exclusively { content in
-            store(page, content, loop: loop, startedNs: startedNs, report: &report)
+            store(page, format, content, loop: loop, startedNs: startedNs, report: &report)
         }
         if let page { pool.giveBack(page) }
         scratch.trim()
@@ -50,6 +51,7 @@ final class ScrapeAppender {
     func endOfRun(_ loop: ScrapeLoop, timestampMs: Int64) {
         loop.cache.exclusively { content in
             batch.removeAll()
+            batch.refusesOutOfOrder = true
             appendStale(content.scanner.endAll(), timestampMs: timestampMs)
             for ref in content.reportRefs { batch.append(ref, timestampMs: timestampMs, value: StaleNaN.value) }
             // Samples of a target that came back are newer: a marker between them would end what goes on.
@@ -97,17 +99,18 @@ final class ScrapeAppender {
     // MARK: Samples
 
     private func store(
-        _ page: BodyBuffer?, _ content: TargetCache.Content, loop: ScrapeLoop, startedNs: UInt64, report: inout ScrapeReport
+        _ page: BodyBuffer?, _ format: PageFormat, _ content: TargetCache.Content, loop: ScrapeLoop, startedNs: UInt64,
+        report: inout ScrapeReport
     ) {
         batch.removeAll()
         var sampleCount = 0
         if report.error == nil, let page, page.count > 0 {
             let bodyBytes = page.count
-            // The scanner's loops stop at the newline that ends a page.
-            if unsafe page.start?[bodyBytes - 1] != UInt8(ascii: "\n"), !page.append(UInt8(ascii: "\n")) {
+            // The scanner's loops stop at the newline that ends a page of text.
+            if format != .protobuf, unsafe page.start?[bodyBytes - 1] != UInt8(ascii: "\n"), !page.append(UInt8(ascii: "\n")) {
                 report.error = "out of memory for a body of \(bodyBytes) bytes"
             } else {
-                report.error = scan(page, content, loop: loop, report: &report)
+                report.error = scan(page, format, content, loop: loop, report: &report)
             }
         }
         if report.error == nil, let page, page.count > 0 {
@@ -128,7 +131,9 @@ final class ScrapeAppender {
         appendReport(content, loop: loop, report: &report)
         do {
             let outcome = try store.append(batch)
-            count(outcome, sampleCount: sampleCount, reportStart: reportStart, content: content, page: page, loop: loop, report: &report)
+            let parts = SampleParts(floats: sampleCount, reportStart: reportStart)
+            let again = count(outcome, parts, content: content, loop: loop, report: &report)
+            if !again.isEmpty, let page { appendForgotten(again, content, page: page, format: format, loop: loop, report: report) }
         } catch {
             report.error = report.error ?? describe(error)
         }
@@ -136,13 +141,19 @@ final class ScrapeAppender {
 
     /// Scans a page into the batch. Returns why it failed, or nil.
     private func scan(
-        _ page: BodyBuffer, _ content: TargetCache.Content, loop: ScrapeLoop, report: inout ScrapeReport
+        _ page: BodyBuffer, _ format: PageFormat, _ content: TargetCache.Content, loop: ScrapeLoop, report: inout ScrapeReport
     ) -> String? {
         var options = PageScanner.Options(timestampMs: report.timestampMs)
+        options.format = format
+        options.readsNativeHistograms = loop.target.histograms.readsNative
+        options.keepsClassicHistograms = loop.target.histograms.keepsClassic
+        options.convertsClassicHistograms = loop.target.histograms.convertsClassic
+        options.takesStartTimestamps = loop.options.storesStartTimestamps
         options.honorTimestamps = loop.config.honorTimestamps
         options.tracksExplicitTimestamps = loop.config.trackTimestampsStaleness
         options.maxTimestampMs = time.wallMs() &+ Self.maxFutureMs
-        var resolver = StoreResolver(store: store, rules: loop.rules, sampleLimit: loop.config.limits.samples)
+        var resolver = StoreResolver(
+            store: store, rules: loop.rules, sampleLimit: loop.config.limits.samples, keepsNew: loop.options.storesMetadata)
         var failure: String?
         page.withSpan { span in
             do throws(ScanError) {
@@ -154,16 +165,21 @@ final class ScrapeAppender {
         report.outOfBounds = content.scanner.counts.outOfBounds
         report.exceededLabelLimit = resolver.exceededLabelLimit
         let limit = loop.config.limits.samples
-        if resolver.exceededSampleLimit || (limit > 0 && scratch.count > limit) {
+        if resolver.exceededSampleLimit || (limit > 0 && scratch.sampleCount > limit) {
             report.exceededSampleLimit = true
             failure = failure ?? "sample limit exceeded"
         }
-        keepMetadata(resolver, page: page, loop: loop)
-        if failure == nil { appendScanned() }
+        if failure == nil {
+            do throws(HistogramLimits.Refusal) { try appendScanned(limits: HistogramLimits(loop.config)) } catch {
+                report.exceededBucketLimit = error.isBucketLimit
+                failure = error.reason
+            }
+        }
+        keepMetadata(resolver, page: page, format: format, loop: loop)
         return failure
     }
 
-    private func appendScanned() {
+    private func appendScanned(limits: HistogramLimits) throws(HistogramLimits.Refusal) {
         unsafe scratch.withColumns { refs, timestamps, values in
             batch.refs.reserveCapacity(refs.count + 16)
             // SAFETY: a `SeriesRef` is one `UInt64` and nothing else.
@@ -171,19 +187,45 @@ final class ScrapeAppender {
             unsafe batch.timestampsMs.append(contentsOf: timestamps)
             unsafe batch.values.append(contentsOf: values)
         }
+        if !scratch.startTimestampsMs.isEmpty {
+            batch.startTimestampsMs = scratch.startTimestampsMs
+            while batch.startTimestampsMs.count < batch.count { batch.startTimestampsMs.append(0) }
+        }
+        for one in scratch.histograms {
+            batch.append(
+                SeriesRef(rawValue: one.ref), timestampMs: one.timestampMs, histogram: try limits.apply(to: one.histogram),
+                startTimestampMs: one.startTimestampMs)
+        }
+        for one in scratch.exemplars {
+            batch.append(
+                SeriesRef(rawValue: one.ref),
+                exemplar: Exemplar(
+                    labels: LabelSet(one.labels), value: one.value, timestampMs: one.timestampMs, hasTimestamp: one.hasTimestamp))
+        }
+        batch.sortExemplars()
     }
 
     private func appendStale(_ refs: [UInt64], timestampMs: Int64) {
         for ref in refs { batch.append(SeriesRef(rawValue: ref), timestampMs: timestampMs, value: StaleNaN.value) }
     }
 
-    private func keepMetadata(_ resolver: StoreResolver, page: BodyBuffer, loop: ScrapeLoop) {
-        guard !resolver.help.isEmpty || !resolver.types.isEmpty else { return }
-        let present = page.withSpan { metadataNames($0) }
-        loop.cache.metadata.withLock { metadata in
-            for (name, text) in resolver.help { metadata.setHelp(name, text) }
-            for (name, type) in resolver.types { metadata.setType(name, type) }
-            metadata.retain(present)
+    private func keepMetadata(_ resolver: StoreResolver, page: BodyBuffer, format: PageFormat, loop: ScrapeLoop) {
+        let hasNews = !resolver.help.isEmpty || !resolver.types.isEmpty || !resolver.units.isEmpty
+        if hasNews {
+            let present = page.withSpan { metadataNames($0, format) }
+            loop.cache.metadata.withLock { metadata in
+                for (name, text) in resolver.help { metadata.setHelp(name, text) }
+                for (name, type) in resolver.types { metadata.setType(name, type) }
+                for (name, unit) in resolver.units { metadata.setUnit(name, unit) }
+                metadata.retain(present)
+            }
+        }
+        guard loop.options.storesMetadata else { return }
+        // News may be about any series of the page; otherwise only new series have none yet. The store drops what it knows.
+        let refs = hasNews ? batch.refs + batch.histograms.map(\.ref) : resolver.newSeries
+        for ref in refs {
+            guard let name = store.labels(of: ref)?[LabelSet.metricName] else { continue }
+            if let known = loop.cache.metadata.withLock({ $0.family(of: name) }) { batch.append(ref, metadata: known) }
         }
     }
 
@@ -217,25 +259,47 @@ final class ScrapeAppender {
         }
     }
 
+    private struct SampleParts {
+        /// Floats of the page; staleness markers and the report follow them.
+        var floats: Int
+        var reportStart: Int
+    }
+
+    /// Counts what the store did not take.
+    /// - Returns: the refs that it no longer knows.
     private func count(
-        _ outcome: AppendOutcome, sampleCount: Int, reportStart: Int, content: TargetCache.Content, page: BodyBuffer?,
-        loop: ScrapeLoop, report: inout ScrapeReport
-    ) {
+        _ outcome: AppendOutcome, _ parts: SampleParts, content: TargetCache.Content, loop: ScrapeLoop, report: inout ScrapeReport
+    ) -> Set<UInt64> {
         var unknown: Set<UInt64> = []
         var reportIsUnknown = false
-        for rejection in outcome.rejections where rejection.part == .float {
-            guard rejection.index < sampleCount else {
-                // Staleness markers may come too late, and report series have no one to tell.
-                if rejection.index >= reportStart && rejection.reason == .unknownSeries { reportIsUnknown = true }
+        var refusedExemplars: [SeriesRef: Int] = [:]
+        for rejection in outcome.rejections {
+            let ref: SeriesRef
+            switch rejection.part {
+            case .float:
+                guard rejection.index < parts.floats else {
+                    // Staleness markers may come too late, and report series have no one to tell.
+                    if rejection.index >= parts.reportStart && rejection.reason == .unknownSeries { reportIsUnknown = true }
+                    continue
+                }
+                ref = batch.refs[rejection.index]
+            case .histogram: ref = batch.histograms[rejection.index].ref
+            case .exemplar:
+                if rejection.reason == .outOfOrderExemplar { refusedExemplars[batch.exemplars[rejection.index].ref, default: 0] += 1 }
                 continue
+            case .metadata: continue
             }
             switch rejection.reason {
             case .outOfOrder: report.outOfOrder += 1
             case .duplicateTimestamp: report.duplicates += 1
             case .outOfBounds, .tooOld: report.outOfBounds += 1
             case .invalidHistogram, .outOfOrderExemplar, .duplicateExemplar, .exemplarLabelsTooLong: break
-            case .unknownSeries: unknown.insert(batch.refs[rejection.index].rawValue)
+            case .unknownSeries: unknown.insert(ref.rawValue)
             }
+        }
+        // Buckets show one and the same exemplar until a newer one comes; a sample all of whose exemplars are old has a wrong clock.
+        for (ref, refused) in refusedExemplars where refused == batch.exemplars.count(where: { $0.ref == ref }) {
+            report.outOfOrderExemplars += refused
         }
         if reportIsUnknown {
             content.reportRefs = []
@@ -243,92 +307,54 @@ final class ScrapeAppender {
             appendReport(content, loop: loop, report: &report)
             _ = try? store.append(batch)
         }
-        if !unknown.isEmpty, let page { appendForgotten(unknown, content, page: page, loop: loop, report: report) }
+        return unknown
     }
 
     /// The store has dropped series that the cache still had refs of: resolves their lines anew and stores their samples.
     private func appendForgotten(
-        _ refs: Set<UInt64>, _ content: TargetCache.Content, page: BodyBuffer, loop: ScrapeLoop, report: ScrapeReport
+        _ refs: Set<UInt64>, _ content: TargetCache.Content, page: BodyBuffer, format: PageFormat, loop: ScrapeLoop,
+        report: ScrapeReport
     ) {
-        var stored: Set<UInt64> = []
+        var stored = Set(scratch.histograms.map(\.ref))
         unsafe scratch.withColumns { known, _, _ in
             for index in known.indices { unsafe stored.insert(known[index]) }
         }
         content.scanner.forget(refs)
         batch.removeAll()
         var again = report
-        guard scan(page, content, loop: loop, report: &again) == nil else {
+        guard scan(page, format, content, loop: loop, report: &again) == nil else {
             _ = content.scanner.abort()
             return
         }
         _ = content.scanner.commit(scratch)
         var fresh = SampleBatch()
         for index in 0..<batch.count where !stored.contains(batch.refs[index].rawValue) {
-            fresh.append(batch.refs[index], timestampMs: batch.timestampsMs[index], value: batch.values[index])
+            let start = batch.startTimestampsMs.isEmpty ? 0 : batch.startTimestampsMs[index]
+            fresh.append(
+                batch.refs[index], timestampMs: batch.timestampsMs[index], value: batch.values[index], startTimestampMs: start)
         }
+        fresh.histograms = batch.histograms.filter { !stored.contains($0.ref.rawValue) }
+        fresh.exemplars = batch.exemplars.filter { !stored.contains($0.ref.rawValue) }
+        fresh.metadata = batch.metadata.filter { !stored.contains($0.ref.rawValue) }
         _ = try? store.append(fresh)
     }
 }
 
-private func describe(_ error: AppendError) -> String {
+extension SampleBatch {
+    /// In order of series, then of time, value and labels: the order in which a store takes them.
+    fileprivate mutating func sortExemplars() {
+        guard exemplars.count > 1 else { return }
+        exemplars.sort { left, right in
+            if left.ref != right.ref { return left.ref < right.ref }
+            if left.exemplar.timestampMs != right.exemplar.timestampMs { return left.exemplar.timestampMs < right.exemplar.timestampMs }
+            if left.exemplar.value != right.exemplar.value { return left.exemplar.value < right.exemplar.value }
+            return left.exemplar.labels < right.exemplar.labels
+        }
+    }
+}
+
+func describe(_ error: AppendError) -> String {
     switch error {
     case .limit(let text), .unavailable(let text): text
     }
-}
-
-/// The names that the `# HELP` and `# TYPE` lines of a page are about.
-private func metadataNames(_ page: Span<UInt8>) -> Set<ByteString> {
-    var names: Set<ByteString> = []
-    var parser = TextParser()
-    var index = 0
-    while index < page.count {
-        if page[index] == UInt8(ascii: "#") {
-            parser.offset = index
-            switch try? parser.next(page) {
-            case .help(let name, _): names.insert(name)
-            case .type(let name, _): names.insert(name)
-            default: break
-            }
-        }
-        while index < page.count && page[index] != UInt8(ascii: "\n") { index += 1 }
-        index += 1
-    }
-    return names
-}
-
-/// Makes a line that is met for the first time a series of the store.
-private struct StoreResolver: SeriesResolver {
-    let store: any SampleStore
-    let rules: SampleRules
-    let sampleLimit: Int
-    var help: [(ByteString, ByteString)] = []
-    var types: [(ByteString, MetricType)] = []
-    var exceededSampleLimit = false
-    var exceededLabelLimit = false
-
-    init(store: any SampleStore, rules: SampleRules, sampleLimit: Int) {
-        self.store = store
-        self.rules = rules
-        self.sampleLimit = sampleLimit
-    }
-
-    mutating func resolve(_ labels: [Label], accepted: Int) throws(ScanError) -> SeriesResolution {
-        let series: LabelSet
-        do throws(SampleRules.Refusal) {
-            guard let made = try rules.seriesLabels(labels) else { return .dropped }
-            series = made
-        } catch {
-            exceededLabelLimit = error.isLabelLimit
-            throw .refused(error.reason)
-        }
-        if sampleLimit > 0 && accepted >= sampleLimit {
-            // The scrape has failed, but its lines are still counted; series of it must not be made.
-            exceededSampleLimit = true
-            return .refused
-        }
-        do { return .series(try store.seriesRef(for: series).rawValue) } catch { throw .refused(describe(error)) }
-    }
-
-    mutating func foundHelp(_ name: ByteString, _ text: ByteString) { help.append((name, text)) }
-    mutating func foundType(_ name: ByteString, _ type: MetricType) { types.append((name, type)) }
 }

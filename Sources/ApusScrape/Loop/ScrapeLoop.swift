@@ -14,7 +14,7 @@ final class ScrapeLoop: Sendable {
     let rules: SampleRules
     let cache: TargetCache
     let acceptHeader: String
-    private let options: ScrapeOptions
+    let options: ScrapeOptions
     private let state: Locked<State>
 
     private struct State {
@@ -32,7 +32,7 @@ final class ScrapeLoop: Sendable {
         self.options = options
         rules = SampleRules(target: target.publicLabels, config: config)
         self.cache = cache ?? TargetCache(rules: rules)
-        acceptHeader = makeAcceptHeader(config.scrapeProtocols, escaping: config.metricNameEscaping)
+        acceptHeader = makeAcceptHeader(target.histograms.protocols(config), escaping: config.metricNameEscaping)
         state = Locked(State(alignment: TickAlignment(intervalMs: target.intervalMs)))
     }
 

@@ -13,6 +13,8 @@ struct ScrapeReport: Equatable, Sendable {
     var duplicates = 0
     var outOfBounds = 0
     var staleMarkers = 0
+    var outOfOrderExemplars = 0
+    var exceededBucketLimit = false
     var exceededSampleLimit = false
     var exceededLabelLimit = false
     var exceededBodyLimit = false

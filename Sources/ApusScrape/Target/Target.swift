@@ -15,6 +15,7 @@ struct Target: Sendable {
     let timeoutMs: Int64
     /// A Unix socket to scrape over, or "".
     let unixSocket: String
+    let histograms: HistogramSettings
     /// Of labels and URL. Targets of one identity are one target.
     let identity: UInt64
     /// Of public labels and URL: the target is the same thing although it is scraped in another way.
@@ -78,13 +79,15 @@ extension Target {
         for label in labels where !label.value.isValidUTF8 {
             return .failed("invalid label value for \(label.name.debugDescription): \(label.value.debugDescription)")
         }
+        let histograms: HistogramSettings
+        do throws(HistogramSettings.LabelError) { histograms = try HistogramSettings(labels, config) } catch { return .failed(error.description) }
         let publicLabels = LabelSet(labels.filter { !$0.name.hasPrefix("__") })
         let url = makeURL(labels, params: config.params)
         let urlHash = hashBytes(Array(url.utf8).span)
         return .active(
             Target(
                 discoveredLabels: discovered, labels: labels, publicLabels: publicLabels, url: url, intervalMs: intervalMs,
-                timeoutMs: timeoutMs, unixSocket: labels["__unix_socket__"]?.description ?? "",
+                timeoutMs: timeoutMs, unixSocket: labels["__unix_socket__"]?.description ?? "", histograms: histograms,
                 identity: labels.hash64(seed: urlHash), cacheIdentity: publicLabels.hash64(seed: urlHash)))
     }
 

@@ -50,7 +50,11 @@ func collectScrape(_ scrape: ScrapeManager, into sink: inout MetricSink) {
         ),
         (
             "scrapes_exemplar_out_of_order_total",
-            "Total number of exemplar rejected due to not being out of the expected order.", 0
+            "Total number of exemplar rejected due to not being out of the expected order.", statistics.outOfOrderExemplars
+        ),
+        (
+            "scrapes_exceeded_native_histogram_bucket_limit_total",
+            "Total number of scrapes that hit the native histogram bucket limit and were rejected.", statistics.exceededBucketLimit
         ),
         (
             "scrapes_cache_flush_forced_total",

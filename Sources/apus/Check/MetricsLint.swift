@@ -43,6 +43,20 @@ struct MetricsLint {
         }
     }
 
+    /// The same of a page of OpenMetrics, where the name of a counter's family is without `_total`.
+    /// - Throws: `ExpositionError` where the page is not as the standard wants it.
+    mutating func readOpenMetrics(_ page: [UInt8]) throws(ExpositionError) {
+        for family in try OpenMetricsChecker.check(page.span) {
+            let name = family.type == .counter ? family.name + "_total" : family.name
+            change(name.description) { found in
+                found.type = family.type
+                found.hasHelp = family.hasHelp
+                found.sampleNames = Set(family.sampleNames.map(\.description))
+                found.labelNames = Set(family.labelNames.map(\.description))
+            }
+        }
+    }
+
     private mutating func change(_ name: String, _ body: (inout Family) -> Void) {
         body(&families[name, default: Family(name: name)])
     }

@@ -7,6 +7,8 @@ struct Features {
     private(set) var delayedNameRemoval = false
     private(set) var useStartTimestamps = false
     private(set) var exemplarStorage = false
+    private(set) var startTimestamps = false
+    private(set) var metadataRecords = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
     init(_ names: [String], log: Logger) {
@@ -18,6 +20,8 @@ struct Features {
             case "promql-delayed-name-removal": delayedNameRemoval = true
             case "use-start-timestamps": useStartTimestamps = true
             case "exemplar-storage": exemplarStorage = true
+            case "st-storage": startTimestamps = true
+            case "metadata-wal-records": metadataRecords = true
             // On for everybody by now.
             case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms",
                 "auto-reload-config":

@@ -70,6 +70,8 @@ struct ServerProcess {
         let engine = QueryEngine(options: engineOptions, time: time)
         var scrapeOptions = ScrapeOptions()
         scrapeOptions.maxBodyBytes = max(1, flags.scrape.maximumBodyBytes)
+        scrapeOptions.storesStartTimestamps = features.startTimestamps
+        scrapeOptions.storesMetadata = features.metadataRecords
         // A few more than a small machine has cores: a page of a million new series keeps one busy for seconds.
         scrapeOptions.workerCount = max(4, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         // Two servers with the same targets, told apart by their host or their external labels, start at other moments.

@@ -14,7 +14,9 @@ struct LoopHarness {
     let time = FixedTime(wallMs: 1_000_000)
     let pool = BufferPool()
 
-    init(storeLimit: Int = .max, cache: TargetCache? = nil, _ configure: (inout ScrapeConfig) -> Void = { _ in }) {
+    init(
+        storeLimit: Int = .max, cache: TargetCache? = nil, options: ScrapeOptions = ScrapeOptions(), _ configure: (inout ScrapeConfig) -> Void = { _ in }
+    ) {
         store = FakeStore(limit: storeLimit)
         appender = ScrapeAppender(store: store, time: time, pool: pool)
         var config = ScrapeConfig(jobName: "j")
@@ -22,7 +24,7 @@ struct LoopHarness {
         guard case .active(let target) = Target.make(["__address__": "h:1"], group: .empty, config: config) else {
             fatalError("the target is valid")
         }
-        loop = ScrapeLoop(key: 1, target: target, config: config, cache: cache, options: ScrapeOptions())
+        loop = ScrapeLoop(key: 1, target: target, config: config, cache: cache, options: options)
     }
 
     @discardableResult

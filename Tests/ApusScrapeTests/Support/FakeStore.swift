@@ -9,6 +9,10 @@ final class FakeStore: SampleStore {
         var labels: [UInt64: LabelSet] = [:]
         var samples: [UInt64: [Sample]] = [:]
         var nextRef: UInt64 = 1
+        var histograms: [UInt64: [NativeHistogram]] = [:]
+        var exemplars: [UInt64: [Exemplar]] = [:]
+        var metadata: [UInt64: MetricMetadata] = [:]
+        var startTimestampsMs: [Int64] = []
         var batches = 0
     }
     private let content = Locked(Content())
@@ -35,6 +39,10 @@ final class FakeStore: SampleStore {
         let refs = batch.refs
         let times = batch.timestampsMs
         let values = batch.values
+        let histograms = batch.histograms
+        let exemplars = batch.exemplars
+        let metadata = batch.metadata
+        let starts = batch.startTimestampsMs
         return content.withLock { content in
             var outcome = AppendOutcome()
             content.batches += 1
@@ -59,9 +67,39 @@ final class FakeStore: SampleStore {
                 content.samples[ref, default: []].append(Sample(timestampMs: times[index], value: values[index]))
                 outcome.appended += 1
             }
+            for (index, one) in histograms.enumerated() {
+                guard content.labels[one.ref.rawValue] != nil else {
+                    outcome.rejections.append(.init(index: index, part: .histogram, reason: .unknownSeries))
+                    continue
+                }
+                content.histograms[one.ref.rawValue, default: []].append(one.histogram)
+                outcome.appended += 1
+            }
+            for (index, one) in exemplars.enumerated() {
+                if let last = content.exemplars[one.ref.rawValue]?.last, last.timestampMs >= one.exemplar.timestampMs {
+                    let isSame = last == one.exemplar
+                    outcome.rejections.append(.init(index: index, part: .exemplar, reason: isSame ? .duplicateExemplar : .outOfOrderExemplar))
+                    continue
+                }
+                content.exemplars[one.ref.rawValue, default: []].append(one.exemplar)
+                outcome.exemplarsAppended += 1
+            }
+            for one in metadata { content.metadata[one.ref.rawValue] = one.metadata }
+            content.startTimestampsMs += starts
             return outcome
         }
     }
+
+    func histograms(_ labels: LabelSet) -> [NativeHistogram] {
+        content.withLock { content in content.refs[labels].flatMap { content.histograms[$0] } ?? [] }
+    }
+    func exemplars(_ labels: LabelSet) -> [Exemplar] {
+        content.withLock { content in content.refs[labels].flatMap { content.exemplars[$0] } ?? [] }
+    }
+    func metadata(_ labels: LabelSet) -> MetricMetadata? {
+        content.withLock { content in content.refs[labels].flatMap { content.metadata[$0] } }
+    }
+    var startTimestampsMs: [Int64] { content.withLock { $0.startTimestampsMs } }
 
     func labels(of ref: SeriesRef) -> LabelSet? { content.withLock { $0.labels[ref.rawValue] } }
 

@@ -80,9 +80,10 @@ import Testing
 
     @Test func acceptHeaders() {
         #expect(makeAcceptHeader(ScrapeProtocol.defaults, escaping: .allowUTF8)
-            == "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
+            == "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,"
+            + "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
         #expect(makeAcceptHeader([.text004], escaping: .allowUTF8) == "text/plain;version=0.0.4;q=0.6,*/*;q=0.5")
-        #expect(makeAcceptHeader([.protobuf], escaping: .allowUTF8) == "*/*;q=0.5")
+        #expect(makeAcceptHeader([.protobuf], escaping: .allowUTF8) == "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,*/*;q=0.5")
     }
 
     @Test func credentials() throws {

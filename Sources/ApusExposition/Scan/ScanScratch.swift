@@ -1,3 +1,5 @@
+public import ApusModel
+
 /// What a scan needs only while it runs: its output columns, the page's order and a table to find lines out of order.
 ///
 /// Each scrape worker owns one and lends it to scan after scan; `trim` gives back what an unusually large page took.
@@ -11,6 +13,14 @@
     /// How many samples the columns hold.
     public internal(set) var count = 0
 
+    /// Empty, or as many as `count`: when the counting of each sample began, ms, 0 for unknown.
+    public private(set) var startTimestampsMs: [Int64] = []
+    /// Beside the columns, and empty in most pages.
+    public internal(set) var histograms: [ScannedHistogram] = []
+    public internal(set) var exemplars: [ScannedExemplar] = []
+    /// Floats and histograms.
+    public var sampleCount: Int { count + histograms.count }
+
     /// The entries of the page in its order, once it has left the expected one.
     var order: [UInt32] = []
     /// Open addressing over the scanner's entries: index + 1, or 0.
@@ -21,6 +31,7 @@
     static let initialCapacity = 1024
     /// Kept from scrape to scrape; above it memory is given back.
     static let keptCapacity = 64 * 1024
+    static let keptHistograms = 4096
 
     public init() {
         capacity = Self.initialCapacity
@@ -46,12 +57,17 @@
 
     func reset() {
         count = 0
+        startTimestampsMs.removeAll(keepingCapacity: true)
+        histograms.removeAll(keepingCapacity: true)
+        exemplars.removeAll(keepingCapacity: true)
         order.removeAll(keepingCapacity: true)
         tableIsBuilt = false
     }
 
     /// Gives back what exceeds a usual page.
     public func trim() {
+        if histograms.capacity > Self.keptHistograms { histograms = [] }
+        if exemplars.capacity > Self.keptHistograms { exemplars = [] }
         guard capacity > Self.keptCapacity || slots.count > Self.keptCapacity * 4 || order.capacity > Self.keptCapacity else { return }
         count = 0
         order = []
@@ -82,7 +98,11 @@
         capacity = newCapacity
     }
 
-    func append(ref: UInt64, timestampMs: Int64, value: Double) {
+    func append(ref: UInt64, timestampMs: Int64, value: Double, startTimestampMs: Int64 = 0) {
+        if startTimestampMs != 0 || !startTimestampsMs.isEmpty {
+            while startTimestampsMs.count < count { startTimestampsMs.append(0) }
+            startTimestampsMs.append(startTimestampMs)
+        }
         reserve(1)
         // SAFETY: `reserve` made room for index `count`.
         unsafe refs[count] = ref
@@ -139,4 +159,23 @@
             place(index, hash: hash(index))
         }
     }
+}
+
+/// A native histogram of a page.
+public struct ScannedHistogram: Sendable {
+    public var ref: UInt64
+    public var timestampMs: Int64
+    /// 0 for unknown.
+    public var startTimestampMs: Int64
+    public var histogram: NativeHistogram
+}
+
+/// An exemplar of a page, its labels as they stand there.
+public struct ScannedExemplar: Sendable {
+    public var ref: UInt64
+    public var labels: [Label]
+    public var value: Double
+    /// Of the sample, when the page gave none.
+    public var timestampMs: Int64
+    public var hasTimestamp: Bool
 }

@@ -4,14 +4,14 @@ struct HashSeed: Sendable {
     let b: UInt64
     let c: UInt64
     init(_ seed: UInt64) {
-        a = mix(seed ^ 0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB)
-        b = mix(seed ^ 0x8EBC_6AF0_9C88_C6E3, a)
-        c = mix(seed ^ 0x5899_65CC_7537_4CC3, b)
+        a = foldedMultiply(seed ^ 0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB)
+        b = foldedMultiply(seed ^ 0x8EBC_6AF0_9C88_C6E3, a)
+        c = foldedMultiply(seed ^ 0x5899_65CC_7537_4CC3, b)
     }
 }
 
 @inline(__always)
-private func mix(_ a: UInt64, _ b: UInt64) -> UInt64 {
+func foldedMultiply(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let product = a.multipliedFullWidth(by: b)
     return product.high ^ product.low
 }
@@ -30,10 +30,10 @@ func hashLine(_ start: UnsafePointer<UInt8>, _ count: Int, _ seed: HashSeed) -> 
         if count > 32 {
             var second = seed.b
             while offset &+ 32 < count {
-                state = unsafe mix(
+                state = unsafe foldedMultiply(
                     raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self) ^ seed.b,
                     raw.loadUnaligned(fromByteOffset: offset &+ 8, as: UInt64.self) ^ state)
-                second = unsafe mix(
+                second = unsafe foldedMultiply(
                     raw.loadUnaligned(fromByteOffset: offset &+ 16, as: UInt64.self) ^ seed.c,
                     raw.loadUnaligned(fromByteOffset: offset &+ 24, as: UInt64.self) ^ second)
                 offset &+= 32
@@ -41,7 +41,7 @@ func hashLine(_ start: UnsafePointer<UInt8>, _ count: Int, _ seed: HashSeed) -> 
             state ^= second
         }
         if offset &+ 16 < count {
-            state = unsafe mix(
+            state = unsafe foldedMultiply(
                 raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self) ^ seed.b,
                 raw.loadUnaligned(fromByteOffset: offset &+ 8, as: UInt64.self) ^ state)
         }
@@ -57,5 +57,14 @@ func hashLine(_ start: UnsafePointer<UInt8>, _ count: Int, _ seed: HashSeed) -> 
             index &+= 1
         }
     }
-    return mix(seed.c ^ UInt64(truncatingIfNeeded: count), mix(low ^ seed.b, high ^ state))
+    return foldedMultiply(seed.c ^ UInt64(truncatingIfNeeded: count), foldedMultiply(low ^ seed.b, high ^ state))
+}
+
+/// The same of a span.
+func hashSpan(_ bytes: Span<UInt8>, _ seed: HashSeed) -> UInt64 {
+    // SAFETY: the pointer is valid for `count` bytes during the closure.
+    unsafe bytes.withUnsafeBufferPointer { buffer in
+        guard let base = buffer.baseAddress else { return 0 }
+        return unsafe hashLine(base, buffer.count, seed)
+    }
 }

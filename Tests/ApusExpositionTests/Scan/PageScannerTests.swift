@@ -18,6 +18,7 @@ struct NumberingResolver: SeriesResolver {
     }
     mutating func foundHelp(_ name: ByteString, _ text: ByteString) {}
     mutating func foundType(_ name: ByteString, _ type: MetricType) {}
+    mutating func foundUnit(_ name: ByteString, _ unit: ByteString) {}
 }
 
 struct SeededGenerator: RandomNumberGenerator {

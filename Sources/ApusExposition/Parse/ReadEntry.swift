@@ -1,0 +1,42 @@
+import ApusBytes
+public import ApusModel
+
+/// One entry of a page that is not read line by line against what was expected: of a protobuf page, or of a text page whose
+/// lines must be put together first.
+enum ReadEntry {
+    case help(ByteString, ByteString)
+    case type(ByteString, MetricType)
+    case unit(ByteString, ByteString)
+    case sample(ReadSample)
+}
+
+/// One sample with what belongs to it.
+struct ReadSample {
+    enum Value {
+        case float(Double)
+        case histogram(NativeHistogram)
+    }
+    /// Names the series from page to page: a keyed hash of the bytes that its labels are made of.
+    var identity: UInt64
+    var labels: LabelSource
+    var value: Value
+    /// Where the page gives one.
+    var timestampMs: Int64?
+    /// When its counting began; 0 for unknown.
+    var startTimestampMs: Int64 = 0
+    var exemplars: [ReadExemplar] = []
+
+    /// Labels are made only for a series that is met for the first time.
+    enum LabelSource {
+        case made([Label])
+        /// Of the protobuf metric that was read last: its name with a suffix, and perhaps a bound.
+        case metric(suffix: String, extra: (name: ByteString, bound: Double)?)
+    }
+}
+
+/// One observation singled out, as a page tells it.
+public struct ReadExemplar: Sendable {
+    public var labels: [Label]
+    public var value: Double
+    public var timestampMs: Int64?
+}
