@@ -14,7 +14,7 @@ public enum HistogramBounds {
     /// agree. The bucket that would end at 2^1024 ends at the largest double.
     public static func upper(_ index: Int32, schema: Int32) -> Double {
         if schema <= 0 {
-            let exponent = Int(index) << Int(min(4, -schema))
+            let exponent = Int(index) << Int(-max(-4, schema))
             return exponent == 1024 ? .greatestFiniteMagnitude : scaled(1, exponent)
         }
         let bits = Int(min(8, schema))

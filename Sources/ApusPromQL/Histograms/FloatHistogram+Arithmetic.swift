@@ -198,7 +198,8 @@ extension FloatHistogram {
         negative = negative.reduced(by: layout.schema &- schema)
         theirPositive = theirPositive.reduced(by: other.layout.schema &- schema)
         theirNegative = theirNegative.reduced(by: other.layout.schema &- schema)
-        // What of the other now lies in the zero bucket has been counted there.
+        // What of the other now lies in the zero bucket has been counted there. As in Prometheus, a bucket that became so
+        // coarse that it only begins in there is added whole, with what was counted.
         func skipped(_ side: BucketSide) -> Int {
             side.indices.firstIndex { !(HistogramBounds.upper($0, schema: schema) <= own.threshold) } ?? side.indices.count
         }

@@ -17,6 +17,7 @@ struct HistogramLiteral {
             let offset = fields.number("offset").map({ Int32(exactly: $0) }) ?? 0,
             let negativeOffset = fields.number("n_offset").map({ Int32(exactly: $0) }) ?? 0
         else { return nil }
+        guard HistogramLayout.exponentialSchemas.contains(schema) || schema == HistogramLayout.customSchema else { return nil }
         let positive = fields.lists["buckets"] ?? []
         let negative = fields.lists["n_buckets"] ?? []
         func spans(_ offset: Int32, _ count: Int) -> [HistogramSpan] {
