@@ -41,11 +41,13 @@ extension Evaluator {
         let maxTimeMs = QueryPlan.clamped(references.lastMs + (isSmoothed ? lookbackMs : 0))
         let set = try select(
             selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: 0, function: "", steps)
+        tracer?.selected(id, set.count)
         let scratch = ColumnScratch()
         let cleaned = ColumnScratch()
         let row = RowArena(width: steps.count).makeRow()
         for index in 0..<set.count {
             try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
+            tracer?.decoded(id, scratch.columns)
             if scratch.columns.count == 0 { continue }
             let found: Int
             if scratch.columns.hasHistograms {
@@ -88,8 +90,8 @@ extension Evaluator {
         var starts: [Int64] = []
     }
 
-    /// Passes the samples of each series of a range selector or a subquery to `body`: those of all windows together.
-    func forEachRangeSeries(
+    /// What `forEachRangeSeries` does, untold: call that.
+    func evaluateRange(
         _ id: NodeID, _ steps: Steps, function: String, _ body: (RangeSeries) throws(QueryError) -> Void
     ) throws(QueryError) {
         let id = expression.unwrapped(id)
@@ -116,9 +118,11 @@ extension Evaluator {
             guard case .vectorSelector(let selector) = expression[matrix.selector].kind else { return }
             let set = try select(
                 selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: placement.rangeMs, function: function, steps)
+            tracer?.selected(id, set.count)
             let cleaned = ColumnScratch()
             for index in 0..<set.count {
                 try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
+                tracer?.decoded(id, scratch.columns)
                 let name = RowLabels(labels: set.labels(at: index))
                 let samples = Samples(scratch)
                 var given = scratch

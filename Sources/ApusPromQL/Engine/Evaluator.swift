@@ -18,12 +18,14 @@ final class Evaluator {
     let bounds: QueryGuard
     let annotations: Annotations
     let limit: Int
+    /// Nil unless the query is to be explained.
+    let tracer: QueryTracer?
 
     private(set) var seriesSelected = 0
 
     init(
         _ expression: Expression, plan: QueryPlan, options: EngineOptions, lookbackMs: Int64, limit: Int,
-        querier: (any Querier)?, bounds: QueryGuard
+        querier: (any Querier)?, bounds: QueryGuard, tracer: QueryTracer? = nil
     ) {
         self.expression = expression
         self.plan = plan
@@ -32,6 +34,7 @@ final class Evaluator {
         self.limit = limit
         self.querier = querier
         self.bounds = bounds
+        self.tracer = tracer
         annotations = Annotations(query: expression.query)
     }
 
@@ -39,10 +42,9 @@ final class Evaluator {
 
     func countSelected(_ series: Int) { seriesSelected += series }
 
-    /// Evaluates a node that yields an instant vector and passes each of its series to `sink`.
-    // `dynamic`, so that the optimiser does not see through the call: otherwise it makes a copy of every operator for every
-    // closure that another operator passes down, and of those again, and a release build does not end.
-    dynamic func vector(_ id: NodeID, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
+    /// What `vector` does, untold: call that.
+    // `dynamic` as `vector` is, and for the same reason.
+    dynamic func evaluate(_ id: NodeID, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         try bounds.check()
         if steps.count > 1, plan.isInvariant[id.index] {
             let wide = RowArena(width: steps.count).makeRow()

@@ -1,6 +1,7 @@
 public import ApusBytes
 public import ApusModel
 public import ApusStorage
+import Synchronization
 
 /// Answers queries. Make one, keep it, and call it from any thread.
 ///
@@ -27,8 +28,8 @@ public final class QueryEngine: Sendable {
     public func instant(
         _ query: ByteString, atMs: Int64, on storage: any Queryable, options: QueryOptions = QueryOptions()
     ) throws(QueryError) -> QueryResult {
-        try evaluate(
-            query, .instant(QueryPlan.clamped(atMs)), isInstant: true, storage, options, queuedNs: time.monotonicNs())
+        let request = QueryRequest(query, .instant(QueryPlan.clamped(atMs)), isInstant: true, storage, options)
+        return try evaluate(request, queue(request))
     }
 
     /// Evaluates a query at `startMs`, and each `stepMs` after it up to and including `endMs`.
@@ -36,8 +37,8 @@ public final class QueryEngine: Sendable {
         _ query: ByteString, startMs: Int64, endMs: Int64, stepMs: Int64, on storage: any Queryable,
         options: QueryOptions = QueryOptions()
     ) throws(QueryError) -> QueryResult {
-        try evaluate(
-            query, try Self.steps(startMs, endMs, stepMs), isInstant: false, storage, options, queuedNs: time.monotonicNs())
+        let request = QueryRequest(query, try Self.steps(startMs, endMs, stepMs), isInstant: false, storage, options)
+        return try evaluate(request, queue(request))
     }
 
     /// As `instant`, on the engine's threads. Cancelling the task ends the query.
@@ -61,19 +62,12 @@ public final class QueryEngine: Sendable {
     }
 
     /// As `instant`, on the engine's threads.
-    /// - Parameter completion: called once, on the thread that evaluated the query; what it does there holds up the next.
+    /// - Parameter completion: called once, mostly on the thread that evaluated the query; what it does there holds up the next.
     public func submitInstant(
         _ query: ByteString, atMs: Int64, on storage: any Queryable, options: QueryOptions = QueryOptions(),
         then completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
     ) {
-        let queuedNs = time.monotonicNs()
-        executor.submit {
-            completion(
-                Result { () throws(QueryError) in
-                    try self.evaluate(
-                        query, .instant(QueryPlan.clamped(atMs)), isInstant: true, storage, options, queuedNs: queuedNs)
-                })
-        }
+        submit(QueryRequest(query, .instant(QueryPlan.clamped(atMs)), isInstant: true, storage, options), completion)
     }
 
     /// As `range`, on the engine's threads.
@@ -83,14 +77,9 @@ public final class QueryEngine: Sendable {
         options: QueryOptions = QueryOptions(),
         then completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
     ) {
-        let queuedNs = time.monotonicNs()
-        executor.submit {
-            completion(
-                Result { () throws(QueryError) in
-                    try self.evaluate(
-                        query, try Self.steps(startMs, endMs, stepMs), isInstant: false, storage, options, queuedNs: queuedNs)
-                })
-        }
+        let steps: Steps
+        do { steps = try Self.steps(startMs, endMs, stepMs) } catch { return completion(.failure(error)) }
+        submit(QueryRequest(query, steps, isInstant: false, storage, options), completion)
     }
 
     /// What is running, and what was done so far.
@@ -127,25 +116,107 @@ public final class QueryEngine: Sendable {
         return try result.get()
     }
 
-    // MARK: One query
+    /// Notes that a query was asked for.
+    private func queue(_ request: QueryRequest) -> QueryActivity {
+        let activity = QueryActivity(
+            query: request.query, startMs: request.steps.startMs, endMs: request.steps.endMs,
+            stepMs: request.isInstant ? 0 : request.steps.stepMs, origin: request.options.origin,
+            cancellation: request.options.cancellation ?? CancellationFlag(), queuedNs: time.monotonicNs())
+        options.tracker?.queued(activity)
+        return activity
+    }
 
-    private func evaluate(
-        _ query: ByteString, _ steps: Steps, isInstant: Bool, _ storage: any Queryable, _ options: QueryOptions,
-        queuedNs: UInt64
-    ) throws(QueryError) -> QueryResult {
-        let run = QueryRun(
-            query: query, steps: steps, isInstant: isInstant, storage: storage, engine: self.options, options: options,
-            time: time, queuedNs: queuedNs)
-        let outcome = Result { () throws(QueryError) in try run.execute() }
-        totals.withLock {
-            $0.queriesFinished += 1
-            switch outcome {
-            case .success(let result):
-                $0.queryableSamples += result.statistics.totalQueryableSamples
-                $0.samplesRead += result.statistics.samplesRead
-            case .failure: $0.queriesFailed += 1
+    private func submit(
+        _ request: QueryRequest, _ completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
+    ) {
+        let activity = queue(request)
+        let answer = FirstAnswer(completion)
+        let mustWait = executor.submit {
+            // Who waited too long has gone.
+            guard answer.begins() else { return }
+            answer.completion(Result { () throws(QueryError) in try self.evaluate(request, activity) })
+        }
+        if mustWait { watch(request, activity, answer) }
+    }
+
+    /// Answers a query whose time runs out, or whose caller goes, before a thread takes it up.
+    private func watch(_ request: QueryRequest, _ activity: QueryActivity, _ answer: FirstAnswer) {
+        let timeoutMs = request.timeoutMs(options)
+        let deadline = ContinuousClock.now + .milliseconds(timeoutMs)
+        Task { [self] in
+            while !answer.hasBegun {
+                let isLate = ContinuousClock.now >= deadline
+                if isLate || activity.cancellation.isCanceled {
+                    guard answer.begins() else { return }
+                    let error = isLate ? QueryError.timedOutInQueue : .canceledInQueue
+                    finish(activity, QueryOutcome(statistics: queueStatistics(activity), error: error))
+                    return answer.completion(.failure(error))
+                }
+                try? await Task.sleep(for: min(.milliseconds(50), deadline - ContinuousClock.now))
             }
         }
+    }
+
+    private func queueStatistics(_ activity: QueryActivity) -> QueryStatistics {
+        var statistics = QueryStatistics()
+        statistics.queueSeconds = Double(time.monotonicNs() &- activity.queuedNs) / 1e9
+        options.observer?.observe(slice: .queueTime, seconds: statistics.queueSeconds)
+        return statistics
+    }
+
+    // MARK: One query
+
+    private func evaluate(_ request: QueryRequest, _ activity: QueryActivity) throws(QueryError) -> QueryResult {
+        activity.start(atNs: time.monotonicNs())
+        options.tracker?.started(activity)
+        let run = QueryRun(request: request, engine: options, time: time, activity: activity)
+        var statistics = QueryStatistics()
+        let outcome = Result { () throws(QueryError) in try run.execute(&statistics) }
+        var error: QueryError?
+        if case .failure(let reason) = outcome { error = reason }
+        finish(activity, QueryOutcome(statistics: statistics, error: error))
         return try outcome.get()
     }
+
+    private func finish(_ activity: QueryActivity, _ outcome: QueryOutcome) {
+        totals.withLock {
+            $0.queriesFinished += 1
+            $0.queryableSamples += outcome.statistics.totalQueryableSamples
+            $0.samplesRead += outcome.statistics.samplesRead
+            if outcome.error != nil { $0.queriesFailed += 1 }
+        }
+        options.tracker?.finished(activity, outcome)
+    }
+}
+
+/// What was asked of the engine.
+struct QueryRequest: Sendable {
+    let query: ByteString
+    let steps: Steps
+    let isInstant: Bool
+    let storage: any Queryable
+    let options: QueryOptions
+
+    init(_ query: ByteString, _ steps: Steps, isInstant: Bool, _ storage: any Queryable, _ options: QueryOptions) {
+        self.query = query
+        self.steps = steps
+        self.isInstant = isInstant
+        self.storage = storage
+        self.options = options
+    }
+
+    func timeoutMs(_ engine: EngineOptions) -> Int64 { max(0, min(options.timeoutMs ?? engine.timeoutMs, engine.timeoutMs)) }
+}
+
+/// One answer for who waits: from the thread that takes the query up, or from who watches its time in the queue.
+private final class FirstAnswer: Sendable {
+    private let taken = Atomic<Bool>(false)
+    let completion: @Sendable (Result<QueryResult, QueryError>) -> Void
+
+    init(_ completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void) { self.completion = completion }
+
+    var hasBegun: Bool { taken.load(ordering: .acquiring) }
+
+    /// True for the first who asks: it, and nobody else, is to answer.
+    func begins() -> Bool { !taken.exchange(true, ordering: .acquiringAndReleasing) }
 }

@@ -50,13 +50,15 @@ import ApusModel
         return body()
     }
 
-    func submit(_ work: @escaping @Sendable () -> Void) {
-        let startsThread = withLock {
+    /// - Returns: whether all threads have work, so that this has to wait for one.
+    @discardableResult
+    func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
+        let (startsThread, mustWait) = withLock {
             queue.append(work)
             let starts = threads < threadCount && running + queue.count - head > threads
             if starts { threads += 1 }
             unsafe pthread_cond_signal(condition)
-            return starts
+            return (starts, running + queue.count - head > threadCount)
         }
         if startsThread, !startThread() {
             // Out of threads: one that runs will take the work, or else this one does.
@@ -66,6 +68,7 @@ import ApusModel
             }
             if isAlone { drain() }
         }
+        return mustWait
     }
 
     /// Queries on a thread, and queries behind them.

@@ -7,6 +7,8 @@ final class QueryGuard {
     private let cancellation: CancellationFlag?
     private let maxSamples: Int
     private let memory: (any QueryMemory)?
+    /// Told of what is held, for those who watch.
+    private let activity: QueryActivity?
     private var unchecked = 0
     /// How many samples may be held before more memory is asked for: the first stretch is free.
     private var grantedSamples = grantSamples
@@ -23,12 +25,13 @@ final class QueryGuard {
     /// Samples taken from the storage: as those, but a sample that several windows of one range selector share counts once.
     private(set) var readSamples = 0
 
-    init(time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int, memory: (any QueryMemory)? = nil) {
+    init(time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int, memory: (any QueryMemory)? = nil, activity: QueryActivity? = nil) {
         self.time = time
         self.deadlineNs = deadlineNs
         self.cancellation = cancellation
         self.maxSamples = maxSamples
         self.memory = memory
+        self.activity = activity
     }
 
     deinit {
@@ -38,6 +41,8 @@ final class QueryGuard {
 
     /// Looks at the flag and at the clock.
     func check() throws(QueryError) {
+        activity?.publish(
+            touchedSamples: touchedSamples, heldBytes: heldSamples &* Self.sampleBytes, peakBytes: peakSamples &* Self.sampleBytes)
         if cancellation?.isCanceled == true { throw .evaluationCanceled }
         if time.monotonicNs() > deadlineNs { throw .timedOut }
     }
@@ -49,6 +54,14 @@ final class QueryGuard {
             unchecked = 0
             try check()
         }
+    }
+
+    /// What was counted so far.
+    func report(to statistics: inout QueryStatistics) {
+        statistics.totalQueryableSamples = Int64(touchedSamples)
+        statistics.samplesRead = Int64(readSamples)
+        statistics.peakSamples = Int64(peakSamples)
+        statistics.peakBytes = Int64(peakSamples &* Self.sampleBytes)
     }
 
     func touch(_ samples: Int) { touchedSamples &+= samples }

@@ -4,26 +4,26 @@ import ApusStorage
 
 /// One query from its text to its result.
 struct QueryRun {
-    let query: ByteString
-    let steps: Steps
-    let isInstant: Bool
-    let storage: any Queryable
+    let request: QueryRequest
     let engine: EngineOptions
-    let options: QueryOptions
     let time: any TimeSource
-    /// When the query was asked for.
-    let queuedNs: UInt64
+    let activity: QueryActivity
 
-    func execute() throws(QueryError) -> QueryResult {
+    private var query: ByteString { request.query }
+    private var steps: Steps { request.steps }
+    private var isInstant: Bool { request.isInstant }
+    private var options: QueryOptions { request.options }
+
+    /// - Parameter statistics: filled as far as the query gets.
+    func execute(_ statistics: inout QueryStatistics) throws(QueryError) -> QueryResult {
         let clock = Stopwatch(time: time, observer: engine.observer)
-        var statistics = QueryStatistics()
-        statistics.queueSeconds = clock.observe(.queueTime, since: queuedNs)
-        let timeoutMs = max(0, min(options.timeoutMs ?? engine.timeoutMs, engine.timeoutMs))
-        let (timeoutNs, isTooLong) = UInt64(timeoutMs).multipliedReportingOverflow(by: 1_000_000)
-        let (deadlineNs, isTooLate) = queuedNs.addingReportingOverflow(timeoutNs)
+        statistics.queueSeconds = clock.observe(.queueTime, since: activity.queuedNs)
+        let (timeoutNs, isTooLong) = UInt64(request.timeoutMs(engine)).multipliedReportingOverflow(by: 1_000_000)
+        let (deadlineNs, isTooLate) = activity.queuedNs.addingReportingOverflow(timeoutNs)
         let bounds = QueryGuard(
-            time: time, deadlineNs: isTooLong || isTooLate ? .max : deadlineNs, cancellation: options.cancellation,
-            maxSamples: engine.maxSamples, memory: engine.memory)
+            time: time, deadlineNs: isTooLong || isTooLate ? .max : deadlineNs, cancellation: activity.cancellation,
+            maxSamples: engine.maxSamples, memory: engine.memory, activity: activity)
+        defer { bounds.report(to: &statistics) }
         if time.monotonicNs() > bounds.deadlineNs { throw .timedOutInQueue }
 
         var startedNs = time.monotonicNs()
@@ -40,14 +40,15 @@ struct QueryRun {
         let plan = try QueryPlan(expression, steps: steps, options: engine, lookbackMs: lookbackMs)
         var querier: (any Querier)?
         if let range = plan.timeRange {
-            do { querier = try storage.querier(minTimeMs: range.lowerBound, maxTimeMs: range.upperBound) } catch {
+            do { querier = try request.storage.querier(minTimeMs: range.lowerBound, maxTimeMs: range.upperBound) } catch {
                 throw .storage(error.description)
             }
         }
         defer { querier?.close() }
+        let tracer = options.explains ? QueryTracer(expression, time: time) : nil
         let evaluator = Evaluator(
             expression, plan: plan, options: engine, lookbackMs: lookbackMs, limit: options.limit, querier: querier,
-            bounds: bounds)
+            bounds: bounds, tracer: tracer)
         statistics.prepareSeconds = clock.observe(.prepareTime, since: startedNs)
 
         startedNs = time.monotonicNs()
@@ -60,12 +61,14 @@ struct QueryRun {
             value = .matrix(series)
         }
         statistics.resultSortSeconds = clock.observe(.resultSort, since: startedNs)
-        statistics.totalQueryableSamples = Int64(bounds.touchedSamples)
-        statistics.samplesRead = Int64(bounds.readSamples)
-        statistics.peakSamples = Int64(bounds.peakSamples)
         statistics.seriesSelected = Int64(evaluator.seriesSelected)
+        bounds.report(to: &statistics)
         let (warnings, infos) = evaluator.annotations.rendered()
-        return QueryResult(value: value, warnings: warnings, infos: infos, statistics: statistics)
+        var result = QueryResult(value: value, warnings: warnings, infos: infos, statistics: statistics)
+        if let tracer {
+            result.explanation = QueryExplainer(evaluator, tracer, storage: request.storage).explanation()
+        }
+        return result
     }
 }
 

@@ -27,6 +27,7 @@ extension QueryError {
         "query processing would load too many samples into memory in query execution")
     static let timedOut = QueryError.timeout("query timed out in expression evaluation")
     static let timedOutInQueue = QueryError.timeout("query timed out in query queue")
+    static let canceledInQueue = QueryError.canceled("query was canceled in query queue")
     static let evaluationCanceled = QueryError.canceled("query was canceled in expression evaluation")
     static let duplicateLabels = QueryError.execution("vector cannot contain metrics with the same labelset")
 }

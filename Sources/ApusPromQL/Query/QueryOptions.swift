@@ -8,6 +8,12 @@ public struct QueryOptions: Sendable {
     public var limit: Int
     /// Ends the evaluation when it is set.
     public var cancellation: CancellationFlag?
+    /// For who looks at running queries and at the logs of queries.
+    public var origin = QueryOrigin.unknown
+    /// Whether the statistics tell of each step. Costs a little.
+    public var countsSteps = false
+    /// Whether the result comes with an explanation. Costs: every series is counted on its way through every operator.
+    public var explains = false
 
     public init(
         lookbackDeltaMs: Int64? = nil, timeoutMs: Int64? = nil, limit: Int = 0, cancellation: CancellationFlag? = nil
@@ -41,6 +47,7 @@ public struct EngineOptions: Sendable {
     /// What the parser accepts.
     public var parser = ParserOptions()
     public var observer: (any QueryObserver)?
+    public var tracker: (any QueryTracker)?
     /// Whom a query asks for the memory of the samples it holds; nil for no one.
     public var memory: (any QueryMemory)?
 

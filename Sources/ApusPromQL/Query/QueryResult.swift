@@ -9,6 +9,8 @@ public struct QueryResult: Sendable {
     /// `PromQL info: …`: a hint that the query may be better written.
     public var infos: [String]
     public var statistics: QueryStatistics
+    /// Set when the query asked for one.
+    public var explanation: QueryExplanation?
 
     public init(
         value: QueryValue, warnings: [String] = [], infos: [String] = [], statistics: QueryStatistics = QueryStatistics()
