@@ -64,6 +64,7 @@ extension Database {
             compactHead()
             if options.isCompactionEnabled { compactBlocks() }
             applyRetention()
+            expireHead()
             removeClosedBlocks()
         }
     }
@@ -74,6 +75,7 @@ extension Database {
     private func limitMemory() {
         guard let range = head.timeRange else { return }
         let settings = settings
+        expireHead()
         if settings.retentionMs > 0 {
             let (bound, overflow) = range.upperBound.subtractingReportingOverflow(settings.retentionMs)
             if !overflow { head.drop(before: bound) }
@@ -92,8 +94,6 @@ extension Database {
 
     // MARK: A full disk
 
-    private static let resumeMarginMs: Int64 = 600_000
-
     /// Tries logs again that were given up when the disk refused, and appends to them what they lost.
     private func resumeLogs() {
         guard let disk else { return }
@@ -110,9 +110,7 @@ extension Database {
         if let wal = disk.wal, case .suspended(let sinceMs, _) = wal.state, wal.resume() {
             disk.chunkFiles?.resume()
             do throws(AppendError) {
-                // Samples run behind the wall clock by the length of a scrape, and those of a slow exporter by more.
-                let (from, overflow) = sinceMs.subtractingReportingOverflow(Self.resumeMarginMs)
-                try head.relog(sinceMs: overflow ? .min : from, into: wal)
+                try head.relog(sinceMs: wal.oldestMissingMs, into: wal)
                 log(.info, "The write-ahead log is written again", ("since_ms", String(sinceMs)))
             } catch { log(.error, "The write-ahead log can't be brought up to date", ("err", "\(error)")) }
         }
@@ -150,6 +148,26 @@ extension Database {
 
     func retentionRules(_ settings: DatabaseSettings, _ blocks: [Block]) -> RetentionRules {
         RetentionRules(settings.retentionRules, newestMs: blocks.map(\.maxTimeMs).max() ?? .min, unitMs: options.minBlockDurationMs)
+    }
+
+    /// Marks in the head what the rules do not keep, counted from its newest sample.
+    private func expireHead() {
+        let rules = state.withLock { $0.settings.retentionRules }
+        guard !rules.isEmpty, let newest = head.timeRange?.upperBound else { return }
+        // Smaller steps than in blocks, since the head has no more than some hours; but each is a record in the log for every
+        // series that a rule finds.
+        let bounded = RetentionRules(rules, newestMs: newest, unitMs: max(1, options.minBlockDurationMs / RetentionRules.headSteps))
+        if state.withLock({ $0.expiredHeadBounds }) == bounded.boundsMs { return }
+        do throws(AppendError) {
+            let marked = try head.expire(bounded)
+            state.withLock { state in
+                state.expiredHeadBounds = bounded.boundsMs
+                state.statistics.retention.headSeriesMarked += UInt64(marked)
+            }
+        } catch {
+            state.withLock { $0.statistics.retention.rulesFailed += 1 }
+            log(.error, "Retention rules can't be applied to the head", ("err", "\(error)"))
+        }
     }
 
     private func expireByRules(_ settings: DatabaseSettings, _ blocks: [Block]) {

@@ -85,6 +85,9 @@ extension Database {
         // Also when it is read only and takes nothing: what is mapped must live as long as the head and its readers.
         headOptions.chunkFiles = chunkFiles
         let head = Head(options: headOptions, time: time)
+        // Before the replay: exemplars that find no room are passed over.
+        head.exemplars.resize(to: options.settings.maxExemplars)
+        head.exemplars.setOutOfOrderWindow(ms: options.settings.outOfOrderWindowMs)
         let replay = DatabaseReplay(head: head, directory: directory, files: files, observer: observer, isReadOnly: isReadOnly)
         return (head, chunkFiles, try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs))
     }

@@ -37,6 +37,8 @@ public final class Database: SampleStore, Queryable, Sendable {
         var outOfOrderLog: WriteAheadLog?
         /// What the retention rules have marked, by block.
         var expiredBounds: [ULID: [Int64]] = [:]
+        /// The bounds they had when they last marked something in the head.
+        var expiredHeadBounds: [Int64?] = []
         /// Monotonic; of the next pass of maintenance.
         var nextPassNs: UInt64 = 0
         var threads: [BackgroundThread] = []
@@ -54,8 +56,8 @@ public final class Database: SampleStore, Queryable, Sendable {
 
     deinit { for thread in state.withLock({ $0.threads }) { thread.requestStop() } }
 
-    /// A database that writes nothing: what its retention does not keep, and all of it at the end, is gone. Retention rules
-    /// and the limits of a disk do nothing here.
+    /// A database that writes nothing: what its retention does not keep, and all of it at the end, is gone. The limits of a
+    /// disk do nothing here.
     public static func inMemory(
         options: DatabaseOptions, time: any TimeSource = SystemTime(), observer: any DatabaseObserver = SilentObserver()
     ) -> Database {
@@ -114,7 +116,10 @@ public final class Database: SampleStore, Queryable, Sendable {
     /// Takes over what a reload has changed.
     public func apply(_ settings: DatabaseSettings) {
         state.withLock { state in
-            if state.settings.retentionRules != settings.retentionRules { state.expiredBounds = [:] }
+            if state.settings.retentionRules != settings.retentionRules {
+                state.expiredBounds = [:]
+                state.expiredHeadBounds = []
+            }
             state.settings = settings
         }
         head.setOutOfOrder(windowMs: settings.outOfOrderWindowMs, log: outOfOrderLog(windowMs: settings.outOfOrderWindowMs))

@@ -164,6 +164,7 @@ final class ScrapeAppender {
         report.duplicates = content.scanner.counts.duplicates
         report.outOfBounds = content.scanner.counts.outOfBounds
         report.exceededLabelLimit = resolver.exceededLabelLimit
+        report.refusal = resolver.refusal
         let limit = loop.config.limits.samples
         if resolver.exceededSampleLimit || (limit > 0 && scratch.sampleCount > limit) {
             report.exceededSampleLimit = true

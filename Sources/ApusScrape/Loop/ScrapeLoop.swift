@@ -88,7 +88,7 @@ final class ScrapeLoop: Sendable {
 
     func finished(_ report: ScrapeReport) {
         state.withLock {
-            $0.status.lastError = report.error ?? ""
+            $0.status.lastError = report.error ?? report.refusal ?? ""
             $0.status.health = report.error == nil ? .up : .down
             $0.status.lastScrapeMs = report.timestampMs
             $0.status.lastScrapeDurationSeconds = report.durationSeconds

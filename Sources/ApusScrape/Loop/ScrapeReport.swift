@@ -6,6 +6,8 @@ struct ScrapeReport: Equatable, Sendable {
     var durationSeconds = 0.0
     /// In Prometheus's words; nil for success.
     var error: String?
+    /// Why the store took no new series of the page, whose other samples are stored; nil when it took all.
+    var refusal: String?
     var counts = PageScanner.Counts()
     /// Bytes of the page, unpacked; −1 when it was too large, 0 when there was none.
     var bodyBytes = 0

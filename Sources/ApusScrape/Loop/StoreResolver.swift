@@ -16,6 +16,8 @@ struct StoreResolver: SeriesResolver {
     var units: [(ByteString, ByteString)] = []
     var exceededSampleLimit = false
     var exceededLabelLimit = false
+    /// Why the store took no new series.
+    var refusal: String?
 
     init(store: any SampleStore, rules: SampleRules, sampleLimit: Int, keepsNew: Bool) {
         self.store = store
@@ -38,11 +40,16 @@ struct StoreResolver: SeriesResolver {
             exceededSampleLimit = true
             return .refused
         }
-        do {
+        do throws(AppendError) {
             let ref = try store.seriesRef(for: series)
             if keepsNew { newSeries.append(ref) }
             return .series(ref.rawValue)
-        } catch { throw .refused(describe(error)) }
+        } catch {
+            guard case .limit(let reason) = error else { throw .refused(describe(error)) }
+            // The store holds no more series than it may; that costs the new ones, and not those that are there.
+            refusal = reason
+            return .refused
+        }
     }
 
     mutating func foundHelp(_ name: ByteString, _ text: ByteString) { help.append((name, text)) }

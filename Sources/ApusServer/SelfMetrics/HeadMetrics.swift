@@ -19,6 +19,10 @@ func collectHead(_ statistics: HeadStatistics, into sink: inout MetricSink) {
         "prometheus_tsdb_head_series_created_total", help: "Total number of series created in the head.",
         Double(statistics.seriesCreated))
     sink.counter(
+        "apus_tsdb_head_series_refused_total",
+        help: "How often a new series was refused because of --storage.head.max-series or --memory.limit.",
+        Double(statistics.seriesRefused))
+    sink.counter(
         "prometheus_tsdb_head_series_removed_total", help: "Total number of series removed in the head.",
         Double(statistics.seriesRemoved))
     sink.gauge(

@@ -4,7 +4,7 @@ public import ApusStorage
 
 extension Head {
     /// Writes to a log that was out of order for a while what it may lack, and makes it the head's log: all series with
-    /// metadata and deletes, and the samples in order from `sinceMs` on.
+    /// metadata and deletes, the samples in order from `sinceMs` on that are not deleted, and all exemplars.
     ///
     /// Until all of it is written appends go on and are not logged. What the log drops again meanwhile is its to tell: look
     /// at its state afterwards. A replay takes samples that are in the log twice once.
@@ -50,13 +50,14 @@ private final class Relog {
             let end = slot
             slot = 0
             try inSlices { () throws(AppendError) in
-                slot = try writeSamples(from: slot, blocks: Self.blocksASlice)
+                slot = try writeSamples(from: slot, blocks: Self.blocksASlice, newFrom: since)
                 return slot
             }
             // What came in the meantime: little, and in one hold, so that the log misses nothing.
             try head.locked { () throws(AppendError) in
                 _ = try writeSeries(from: end, blocks: .max)
-                _ = try writeSamples(from: 0, blocks: .max)
+                _ = try writeSamples(from: 0, blocks: .max, newFrom: .min)
+                try writeExemplars()
                 head.state.log = log
             }
         } catch {
@@ -101,7 +102,8 @@ private final class Relog {
     }
 
     /// Writes the samples that are not written yet.
-    private func writeSamples(from slot: Int, blocks: Int) throws(AppendError) -> Int {
+    /// - Parameter start: of the series that are met for the first time, samples from this time on.
+    private func writeSamples(from slot: Int, blocks: Int, newFrom start: Int64) throws(AppendError) -> Int {
         let state = head.state
         var batch = SampleBatch()
         var failure: StorageError?
@@ -109,10 +111,12 @@ private final class Relog {
             // SAFETY: `forEachLive` lends the series in use.
             let one = unsafe entry.pointee
             let time = writtenTime(slot)
-            let start = max(since, time == .min ? .min : time &+ 1)
-            if failure != nil || time == .max || !one.mayHaveSamples(in: start, .max) { return }
-            do throws(StorageError) { try append(slot, one, from: start, to: &batch) } catch { failure = error }
+            // What comes while this goes on is not logged, however old it is: from the first pass on, all is written.
+            let first = time == .min ? start : time &+ 1
+            if failure != nil || time == .max || !one.hasSamples { return }
             note(slot, one.xor.time)
+            if !one.mayHaveSamples(in: first, .max) { return }
+            do throws(StorageError) { try append(slot, one, from: first, to: &batch) } catch { failure = error }
         }
         if let failure { throw .unavailable("cannot write the log again: \(failure)") }
         if !batch.isEmpty { _ = try log.append(samples: batch) }
@@ -148,8 +152,11 @@ private final class Relog {
         case .none, .tooLarge, .sealed: break
         }
         let ref = state.ref(of: slot)
+        // What is deleted must not come behind its deletion: a replay takes that for a sample that came later.
+        let deleted = state.tombstones[slot]
         for run in columns.runs {
             for index in run.range {
+                if let deleted, deleted.contains(columns.timestampMs(at: index)) { continue }
                 if run.kind == .float {
                     batch.append(ref, timestampMs: columns.timestampMs(at: index), value: columns.value(at: index))
                 } else if let histogram = columns.histogram(at: index) {
@@ -157,6 +164,15 @@ private final class Relog {
                 }
             }
         }
+    }
+
+    private func writeExemplars() throws(AppendError) {
+        let state = head.state
+        var batch = SampleBatch()
+        for (labels, exemplar) in state.exemplars.all() {
+            if let ref = state.knownRef(of: labels) { batch.append(ref, exemplar: exemplar) }
+        }
+        if !batch.exemplars.isEmpty { _ = try log.append(samples: batch) }
     }
 
     private func writtenTime(_ slot: UInt32) -> Int64 {

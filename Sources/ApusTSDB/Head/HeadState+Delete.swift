@@ -17,6 +17,12 @@ extension Head {
 }
 
 extension HeadState {
+    /// Makes a time of a series visible again, since a sample of it came after the delete.
+    func uncover(_ slot: UInt32, _ time: Int64) {
+        guard tombstones[slot]?.remove(time) == true, tombstones[slot]?.isEmpty == true else { return }
+        tombstones[slot] = nil
+    }
+
     func delete(_ slots: [UInt32], _ range: ClosedRange<Int64>) throws(AppendError) -> Int {
         var records: [TombstoneRecord] = []
         for slot in slots {

@@ -74,6 +74,7 @@ import ApusStorage
         var samplesAppended: UInt64 = 0
         var seriesCreated: UInt64 = 0
         var seriesRemoved: UInt64 = 0
+        var seriesRefused: UInt64 = 0
         var outOfOrder: UInt64 = 0
         var outOfBounds: UInt64 = 0
         var duplicates: UInt64 = 0
@@ -153,8 +154,12 @@ import ApusStorage
     func seriesRef(for set: LabelSet) throws(AppendError) -> SeriesRef {
         let resolution = resolve(set, interning: false)
         if resolution == .known, let known = findResolved() { return ref(of: known) }
-        if let refusalOfNewSeries { throw .limit(refusalOfNewSeries) }
+        if let refusalOfNewSeries {
+            counters.seriesRefused += 1
+            throw .limit(refusalOfNewSeries)
+        }
         if options.maxSeries > 0 && seriesCount >= options.maxSeries {
+            counters.seriesRefused += 1
             throw .limit("the head holds \(options.maxSeries) series, no new ones are taken (--storage.head.max-series)")
         }
         if set.encoded.count > options.maxLabelSetBytes {

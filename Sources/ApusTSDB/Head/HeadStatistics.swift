@@ -43,6 +43,8 @@ public struct HeadStatistics: Sendable {
     public var maxTimeMs = Int64.min
     public var samplesAppended: UInt64 = 0
     public var seriesCreated: UInt64 = 0
+    /// How often a new series was refused because of a limit.
+    public var seriesRefused: UInt64 = 0
     public var seriesRemoved: UInt64 = 0
     public var chunksCreated: UInt64 = 0
     public var chunksRemoved: UInt64 = 0
@@ -108,6 +110,7 @@ extension HeadState {
         result.maxTimeMs = maxTime
         result.samplesAppended = counters.samplesAppended
         result.seriesCreated = counters.seriesCreated
+        result.seriesRefused = counters.seriesRefused
         result.seriesRemoved = counters.seriesRemoved
         result.chunksCreated = counters.chunksCreated
         result.chunksRemoved = counters.chunksRemoved

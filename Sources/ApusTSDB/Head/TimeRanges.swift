@@ -22,6 +22,18 @@ struct TimeRanges: Sendable, Equatable {
         ranges = kept
     }
 
+    /// Takes one moment out; false when it is in none of the ranges.
+    @discardableResult
+    mutating func remove(_ time: Int64) -> Bool {
+        guard let index = ranges.firstIndex(where: { $0.contains(time) }) else { return false }
+        let range = ranges[index]
+        var parts: [ClosedRange<Int64>] = []
+        if range.lowerBound < time { parts.append(range.lowerBound...(time - 1)) }
+        if range.upperBound > time { parts.append((time + 1)...range.upperBound) }
+        ranges.replaceSubrange(index...index, with: parts)
+        return true
+    }
+
     /// Forgets what ends before `time`.
     mutating func removeRanges(endingBefore time: Int64) { ranges.removeAll { $0.upperBound < time } }
 

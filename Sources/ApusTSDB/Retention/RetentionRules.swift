@@ -12,8 +12,11 @@ import ApusStorage
 /// A block is written anew for a rule when the bound has passed its middle, and again when it has passed its end; any other
 /// compaction takes the marked samples out too.
 ///
-/// In the head rules do nothing: the shortest retention is the time until samples get into a block.
+/// In the head bounds move by an eighth of a block range, and count from its newest sample.
 struct RetentionRules: Sendable {
+    /// Steps of a bound in a block range of the head.
+    static let headSteps: Int64 = 8
+
     let rules: [RetentionRule]
     /// Samples before these times have expired, by rule; nil for a rule that keeps.
     let boundsMs: [Int64?]
@@ -64,6 +67,44 @@ extension Block {
                 if number < rules.rules.count - 1 { taken.formUnion(refs) }
             }
         }
+    }
+}
+
+extension Head {
+    /// Marks what the rules do not keep, as `Block.expire`; returns in how many series.
+    func expire(_ rules: RetentionRules) throws(AppendError) -> Int {
+        let (epoch, oldestPeriod) = locked { state.beginReading() }
+        let querier = HeadQuerier(head: self, minTimeMs: .min, maxTimeMs: .max, epoch: epoch, oldestPeriod: oldestPeriod)
+        defer { querier.close() }
+        var taken = Set<UInt32>()
+        var marked = 0
+        for (number, rule) in rules.rules.enumerated() {
+            let slots = querier.slots(rule.matchers)
+            if let bound = rules.boundsMs[number], bound > .min {
+                let mine = taken.isEmpty ? slots : slots.filter { !taken.contains($0) }
+                marked += try locked { () throws(AppendError) in try state.expire(mine, before: bound) }
+            }
+            if number < rules.rules.count - 1 { taken.formUnion(slots) }
+        }
+        return marked
+    }
+}
+
+extension HeadState {
+    /// Deletes what series have before a time, as far as it is not deleted already.
+    fileprivate func expire(_ slots: [UInt32], before bound: Int64) throws(AppendError) -> Int {
+        try delete(
+            slots.filter { slot in
+                guard let entry = unsafe series.pointer(Int(slot)) else { return false }
+                // SAFETY: a series in use, or one that `delete` passes over.
+                var (first, last) = unsafe (entry.pointee.firstTime, entry.pointee.hasSamples ? entry.pointee.xor.time : .min)
+                if !outOfOrder.isEmpty, let late = outOfOrder.series[ref(of: slot)]?.bounds {
+                    (first, last) = (min(first, late.min), max(last, late.max))
+                }
+                // Deleted from the oldest sample to the bound: nothing came that is older than what was marked.
+                let known = tombstones[slot]?.ranges.first
+                return first < bound && !(known.map { $0.lowerBound <= first && $0.upperBound >= min(bound - 1, last) } ?? false)
+            }, .min ... (bound - 1))
     }
 }
 

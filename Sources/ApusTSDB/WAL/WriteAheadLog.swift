@@ -16,8 +16,8 @@ public struct WALOptions: Sendable {
 public enum WALState: Sendable, Equatable {
     case writing
     /// A write or a sync failed. What is appended is accepted, counted and dropped. All that was appended at or after
-    /// `sinceMs` may be missing on the disk, and has to be appended again after `resume`; it is a time of the wall clock,
-    /// and the timestamps of samples run behind that by the length of a scrape.
+    /// `sinceMs`, a time of the wall clock, may be missing on the disk, and has to be appended again after `resume`: samples
+    /// from `oldestMissingMs` on.
     case suspended(sinceMs: Int64, error: FileError)
     case closed
 }
@@ -59,6 +59,9 @@ public final class WriteAheadLog: CommitLog {
         var good: LogPosition?
         /// When `durable` was the end of the log.
         var durableMs: Int64
+        /// Of the oldest sample that came since the last sync began, and of those that this sync is about. Dropped ones count.
+        var oldestMs = Int64.max
+        var oldestSyncingMs = Int64.max
 
         init(segments: SegmentWriter, nowMs: Int64) {
             self.segments = segments
@@ -127,7 +130,7 @@ public final class WriteAheadLog: CommitLog {
     public func append(samples: borrowing SampleBatch) throws(AppendError) -> LogPosition {
         let batch = copy samples
         let entries = batch.count + batch.histograms.count + batch.exemplars.count + batch.metadata.count
-        return try commit(entries) { (writer: Writer) throws(FileError) in
+        return try commit(entries, oldestMs: batch.oldestTimestampMs) { (writer: Writer) throws(FileError) in
             try writer.addStaged()
             if !batch.metadata.isEmpty {
                 writer.encoder.metadata(batch.metadata)
@@ -172,9 +175,13 @@ public final class WriteAheadLog: CommitLog {
     }
 
     /// Runs `body` under the lock when the log writes; returns where the log ended before.
-    private func commit(_ entries: Int, _ body: (Writer) throws(FileError) -> Void) throws(AppendError) -> LogPosition {
+    /// - Parameter oldestMs: of the oldest sample among the entries.
+    private func commit(
+        _ entries: Int, oldestMs: Int64 = .max, _ body: (Writer) throws(FileError) -> Void
+    ) throws(AppendError) -> LogPosition {
         try writer.withLock { writer throws(AppendError) in
             let position = writer.segments.position
+            writer.oldestMs = min(writer.oldestMs, oldestMs)
             switch writer.state {
             case .closed: throw .unavailable("the write-ahead log \(directory) is closed")
             case .suspended: writer.statistics.entriesDropped += entries
@@ -194,6 +201,10 @@ public final class WriteAheadLog: CommitLog {
     }
 
     public var lastSegment: Int { position.segment }
+
+    /// Of the oldest sample that came since what the last sync put on the disk, dropped or not; `Int64.max` when none did.
+    /// All that the log may lack are samples of this time and later ones, however old they were when they came.
+    public var oldestMissingMs: Int64 { writer.withLock { min($0.oldestMs, $0.oldestSyncingMs) } }
 
     public var state: WALState { writer.withLock { $0.state } }
 
@@ -269,6 +280,8 @@ public final class WriteAheadLog: CommitLog {
                     return nil
                 }
                 writer.segments.retired = []
+                writer.oldestSyncingMs = min(writer.oldestSyncingMs, writer.oldestMs)
+                writer.oldestMs = .max
                 defer { writer.directoryIsDirty = false }
                 return SyncWork(file: file, retired: retired, end: end, directory: writer.directoryIsDirty, nowMs: time.wallMs())
             }
@@ -289,6 +302,7 @@ public final class WriteAheadLog: CommitLog {
                 writer.statistics.syncs.add(seconds)
                 writer.durable = max(writer.durable, work.end)
                 writer.durableMs = work.nowMs
+                if writer.state == .writing { writer.oldestSyncingMs = .max }
                 return writer.state == .writing
             }
         }
@@ -352,8 +366,8 @@ public final class WriteAheadLog: CommitLog {
 
     /// Tries to write again after a failure, into a new segment.
     ///
-    /// - Returns: true when the log writes; the caller must then append all series, and all samples of the time that
-    ///   `state` named, again.
+    /// - Returns: true when the log writes; the caller must then append all series, and all samples from `oldestMissingMs`
+    ///   on, again.
     public func resume() -> Bool {
         syncing.withLock { _ in
             writer.withLock { writer in
@@ -410,5 +424,15 @@ public final class WriteAheadLog: CommitLog {
                 return all
             }
         }
+    }
+}
+
+extension SampleBatch {
+    /// `Int64.max` when it is empty.
+    fileprivate var oldestTimestampMs: Int64 {
+        var oldest = timestampsMs.min() ?? .max
+        for sample in histograms { oldest = min(oldest, sample.timestampMs) }
+        for sample in exemplars { oldest = min(oldest, sample.exemplar.timestampMs) }
+        return oldest
     }
 }

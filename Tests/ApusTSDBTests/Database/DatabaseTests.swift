@@ -210,4 +210,158 @@ import Testing
         #expect(database.statistics().chunkShapes == shapes)
         try database.close()
     }
+
+    // MARK: Retention rules
+
+    private static let rules = [
+        RetentionRule(matchers: [Matcher("i", equals: "2")], retentionMs: 0),
+        RetentionRule(matchers: [Matcher("__name__", equals: "m")], retentionMs: 12_000),
+    ]
+
+    /// Seconds of which a series has samples.
+    private func seconds(_ database: Database, _ number: Int) throws -> [Int64] {
+        try content(database)[["__name__": "m", "i": ByteString("\(number)")]]?.map { ($0.time - Self.start) / 1000 } ?? []
+    }
+
+    @Test("retention rules reach the head: the first that matches counts, and a restart forgets nothing of it", arguments: [true, false])
+    func rulesInTheHead(isOnDisk: Bool) throws {
+        var options = Self.options
+        options.minBlockDurationMs = 80_000
+        options.settings.retentionRules = Self.rules
+        let disk = SimulatedDisk()
+        let database = isOnDisk ? try open(disk, options) : Database.inMemory(options: options)
+        try fill(database, seconds: 0..<60, series: 0..<4)
+        database.runPass()
+        // Steps of an eighth of 80 s, down from 59 − 12 s.
+        #expect(try seconds(database, 1) == Array(40..<60))
+        #expect(try seconds(database, 2) == Array(0..<60))
+        let marked = database.statistics().retention.headSeriesMarked
+        #expect(marked == 3)
+        database.runPass()
+        #expect(database.statistics().retention.headSeriesMarked == marked, "nothing has moved")
+        try fill(database, seconds: 60..<64, series: 0..<4)
+        database.runPass()
+        #expect(try seconds(database, 3) == Array(50..<64))
+        guard isOnDisk else { return }
+        let again = try open(disk.afterKill(), options)
+        #expect(try seconds(again, 3) == Array(50..<64))
+        #expect(try seconds(again, 2) == Array(0..<64))
+        try again.close()
+    }
+
+    @Test("retention rules in blocks: marked, counted, and gone from the disk when a block is written anew")
+    func rulesInBlocks() throws {
+        var options = Self.options
+        options.settings.retentionRules = Self.rules
+        let disk = SimulatedDisk()
+        let database = try open(disk, options)
+        try fill(database, seconds: 0..<60)
+        database.runPass()
+        #expect(database.blockMetas.count > 0)
+        #expect(try seconds(database, 1).first.map { $0 >= 30 } == true)
+        #expect(try seconds(database, 2) == Array(0..<60))
+        #expect(database.statistics().retention.blocksMarked > 0)
+        try database.cleanTombstones()
+        #expect(database.blockMetas.filter { $0.maxTimeMs <= Self.start + 30_000 }.allSatisfy { $0.statistics.series == 1 })
+        // Without rules what is left stays.
+        var settings = options.settings
+        settings.retentionRules = []
+        database.apply(settings)
+        let left = try seconds(database, 1)
+        try fill(database, seconds: 60..<120)
+        database.runPass()
+        #expect(try seconds(database, 1).starts(with: left))
+        #expect(database.statistics().retention.rules == 0)
+        try database.close()
+    }
+
+    // MARK: Deletes and late samples
+
+    @Test("a late sample in a deleted range is seen, also after a kill, a clean stop and in a block", arguments: 0..<3)
+    func lateAfterDelete(restart: Int) throws {
+        var options = Self.options
+        options.settings.outOfOrderWindowMs = 30_000
+        var disk = SimulatedDisk()
+        var database = try open(disk, options)
+        try fill(database, seconds: 0..<14)
+        try database.deleteSeries([[Matcher("i", equals: "1")]], minTimeMs: Self.start + 2000, maxTimeMs: Self.start + 8000)
+        let ref = try database.seriesRef(for: ["__name__": "m", "i": "1"])
+        var late = SampleBatch()
+        late.append(ref, timestampMs: Self.start + 4500, value: 7)
+        // At the very time of a sample that was deleted.
+        late.append(ref, timestampMs: Self.start + 6000, value: 8)
+        #expect(try database.append(late).appended == 2)
+        let expected: [Double] = [0.1, 1.1, 7, 8, 9.1, 10.1, 11.1, 12.1, 13.1]
+        func values() throws -> [Double] { try content(database)[["__name__": "m", "i": "1"]]?.map { Double(bitPattern: $0.bits) } ?? [] }
+        #expect(try values() == expected)
+        switch restart {
+        case 0: disk = disk.afterKill()
+        case 1: try database.close()
+        default:
+            try fill(database, seconds: 14..<40)
+            database.compactHead()
+            #expect(database.blockMetas.contains { $0.isFromOutOfOrder })
+            #expect(try Array(values().prefix(9)) == expected)
+            disk = disk.afterKill()
+        }
+        database = try open(disk, options)
+        #expect(try Array(values().prefix(9)) == expected)
+        try database.close()
+    }
+
+    @Test("a late staleness marker of a series of histograms is a histogram")
+    func lateStaleness() throws {
+        var options = Self.options
+        options.settings.outOfOrderWindowMs = 30_000
+        let database = try open(SimulatedDisk(), options)
+        let ref = try database.seriesRef(for: ["__name__": "h"])
+        for second: Int64 in [1, 2, 5] {
+            var batch = SampleBatch()
+            batch.append(ref, timestampMs: Self.start + second * 1000, histogram: try plainHistogram(3))
+            _ = try database.append(batch)
+        }
+        var late = SampleBatch()
+        late.append(ref, timestampMs: Self.start + 3000, value: StaleNaN.value)
+        #expect(try database.append(late).appended == 1)
+        let samples = try #require(try content(database)[["__name__": "h"]])
+        #expect(samples.count == 4)
+        #expect(samples.map { $0.histogram != nil } == [true, true, true, true])
+        #expect(samples[2].histogram?.isStale == true)
+        try database.close()
+    }
+
+    // MARK: A disk that refuses
+
+    /// Goal: what came while the log was given up is written to it again however old its timestamp was when it came, and
+    /// exemplars too. Method: fill the disk, append, make room, and kill.
+    @Test("after a full disk old timestamps and exemplars are in the log again")
+    func oldTimesAfterFullDisk() throws {
+        var options = Self.options
+        options.settings.maxExemplars = 10
+        options.minBlockDurationMs = 7_200_000
+        let disk = SimulatedDisk()
+        let database = try open(disk, options)
+        try fill(database, seconds: 3000..<3003, series: 0..<2)
+        database.sync()
+        disk.fault = .full
+        // An exporter that is three quarters of an hour behind, in order by itself.
+        let old = try database.seriesRef(for: ["__name__": "old"])
+        for step: Int64 in 0..<3 {
+            var batch = SampleBatch()
+            batch.append(old, timestampMs: Self.start + 400_000 + step * 1000, value: Double(step))
+            batch.append(old, exemplar: Exemplar(labels: ["trace": "t"], value: Double(step), timestampMs: Self.start + 400_000 + step * 1000))
+            let outcome = try database.append(batch)
+            #expect(outcome.rejections == [] && outcome.appended == 1)
+        }
+        database.runPass()
+        #expect(database.statistics().suspension != nil)
+        disk.fault = .none
+        database.runPass()
+        #expect(database.statistics().suspension == nil)
+        let expected = try content(database)
+        let again = try open(disk.afterKill(), options)
+        #expect(try content(again) == expected)
+        #expect(again.exemplars(matchers: [[]], minTimeMs: .min, maxTimeMs: .max).flatMap(\.1).map(\.value) == [0, 1, 2])
+        try again.close()
+    }
 }

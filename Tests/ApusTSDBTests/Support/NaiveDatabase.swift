@@ -50,8 +50,8 @@ final class DatabaseLife {
     let observer = RecordingObserver()
     var now: Int64 = 1_700_000_000_000
     var options: DatabaseOptions
-    /// What was deleted: late samples of such a time may be out of sight from the start.
-    var deletes: [(matchers: [Matcher], range: ClosedRange<Int64>)] = []
+    /// Times that series have, or had before a delete: of two late samples of one time the first may stay.
+    private var times: [Int: Set<Int64>] = [:]
 
     init(windowMs: Int64 = 0, settings: DatabaseSettings = DatabaseSettings(retentionMs: 0), isSnapshotEnabled: Bool = true) throws {
         var settings = settings
@@ -77,6 +77,7 @@ final class DatabaseLife {
         var histograms: [(Int, PlainSample)] = []
         for (number, sample) in samples {
             let ref = try database.seriesRef(for: labels(number))
+            times[number, default: []].insert(sample.time)
             if let histogram = sample.histogram {
                 batch.append(ref, timestampMs: sample.time, histogram: histogram)
                 histograms.append((number, sample))
@@ -118,8 +119,7 @@ final class DatabaseLife {
         for _ in 0..<1 + random.below(20) {
             let number = series.lowerBound + random.below(series.count)
             let time = now - Int64(random.below(Int(windowMs) * 5 / 4))
-            if deletes.contains(where: { $0.range.contains(time) && NaiveDatabase.matches(labels(number), $0.matchers) }) { continue }
-            if naive.series[labels(number)]?[time] != nil || samples.contains(where: { $0.0 == number && $0.1.time == time }) { continue }
+            if times[number]?.contains(time) == true || samples.contains(where: { $0.0 == number && $0.1.time == time }) { continue }
             samples.append((number, PlainSample(time: time, bits: Double(random.below(1000)).bitPattern)))
         }
         try append(samples)
@@ -128,7 +128,6 @@ final class DatabaseLife {
     func delete(_ matchers: [Matcher], _ range: ClosedRange<Int64>) throws {
         try database.deleteSeries([matchers], minTimeMs: range.lowerBound, maxTimeMs: range.upperBound)
         naive.delete(matchers, range)
-        deletes.append((matchers, range))
     }
 
     enum Restart: CaseIterable { case clean, killed, powerCut }

@@ -45,6 +45,7 @@ extension HeadState {
         var journal: OutOfOrderJournal? = outOfOrder.log == nil ? nil : OutOfOrderJournal()
         var inserted = 0
         for late in accepted {
+            if !tombstones.isEmpty { uncover(UInt32(truncatingIfNeeded: slot(of: late.ref)), late.timeMs) }
             guard outOfOrder.insert(late, journal: &journal) else {
                 outOfOrder.statistics.repeated &+= 1
                 continue
@@ -63,6 +64,10 @@ extension HeadState {
     private func late(_ batch: borrowing SampleBatch, _ rejection: AppendOutcome.Rejection) -> LateSample? {
         switch rejection.part {
         case .float where batch.refs.indices.contains(rejection.index):
+            let ref = batch.refs[rejection.index]
+            if !histograms.isEmpty && endsHistograms(ref, batch.values[rejection.index]) {
+                return LateSample(ref: ref, timeMs: batch.timestampsMs[rejection.index], histogram: staleHistogram(for: ref))
+            }
             return LateSample(
                 ref: batch.refs[rejection.index], timeMs: batch.timestampsMs[rejection.index], value: batch.values[rejection.index])
         case .histogram where batch.histograms.indices.contains(rejection.index):

@@ -102,6 +102,7 @@ extension HeadState {
 
     func replay(_ record: DecodedRecord, _ context: ReplayContext) {
         for one in record.series { replay(one, context) }
+        if !tombstones.isEmpty { uncover(record.samples, context) }
         if record.samples.count > 0 { replay(samples: record.samples, context) }
         if !record.samples.histograms.isEmpty { replay(histograms: record.samples.histograms, context) }
         if let time = record.minValidTimeMs {
@@ -134,6 +135,16 @@ extension HeadState {
             }
             _ = metadata.set(one.metadata, for: slot)
             context.report.metadata += 1
+        }
+    }
+
+    /// A sample behind its deletion in the log came late, after it: deletes reach no further than the samples there are.
+    private func uncover(_ batch: SampleBatch, _ context: ReplayContext) {
+        for index in 0..<batch.count {
+            if let slot = replaySlot(of: batch.refs[index], context) { uncover(slot, batch.timestampsMs[index]) }
+        }
+        for sample in batch.histograms {
+            if let slot = replaySlot(of: sample.ref, context) { uncover(slot, sample.timestampMs) }
         }
     }
 
