@@ -17,7 +17,9 @@ extension Evaluator {
         row.forgetHistograms()
         row.fill(Absent.value)
         let extent = extent(ofRange: range)
-        if extent != .plain { return try extendedMixedWindows(series, function, extent, range: range, into: row) }
+        if extent != .plain {
+            return try extendedMixedWindows(series, scratch, function, extent, range: range, &kernel, into: row)
+        }
         guard
             var histograms = HistogramWindow(
                 function, rangeMs: series.rangeMs, usesStartTimestamps: options.useStartTimestamps)

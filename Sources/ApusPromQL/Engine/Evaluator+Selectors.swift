@@ -49,6 +49,7 @@ extension Evaluator {
             try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
             tracer?.decoded(id, scratch.columns)
             if scratch.columns.count == 0 { continue }
+            if scratch.columns.hasHistograms, plan.readsTotals[id.index] { scratch.reduceToTotals() }
             let found: Int
             if scratch.columns.hasHistograms {
                 found = selectMixed(
@@ -123,6 +124,7 @@ extension Evaluator {
             for index in 0..<set.count {
                 try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
                 tracer?.decoded(id, scratch.columns)
+                if scratch.columns.hasHistograms, plan.readsTotals[matrix.selector.index] { scratch.reduceToTotals() }
                 let name = RowLabels(labels: set.labels(at: index))
                 let samples = Samples(scratch)
                 var given = scratch

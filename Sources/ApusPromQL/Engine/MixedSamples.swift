@@ -19,23 +19,52 @@ extension ColumnScratch {
         for index in 0..<columns.count {
             let value = columns.value(at: index)
             if StaleNaN.isStale(value) { continue }
-            if columns.kind(at: index) == .float {
-                other.columns.append(timestampMs: columns.timestampMs(at: index), value: value.isMark ? .nan : value)
+            if value.isMark, columns.kind(at: index) == .float {
+                other.columns.append(timestampMs: columns.timestampMs(at: index), value: .nan)
+                other.columns.setStartTimestampMs(columns.startTimestampMs(at: index), at: other.columns.count - 1)
             } else {
                 other.columns.append(contentsOf: columns, index..<index + 1)
             }
         }
     }
 
-    /// Appends the samples of a row of an inner query.
+    /// Appends the samples of a row of an inner query. What a histogram's hint says of the sample before it in the storage
+    /// does not hold for the one before it here.
     func collect(_ row: Row, _ steps: Steps) {
         for step in 0..<row.count where !row[step].isAbsent {
             if !row[step].isHistogramMark {
                 columns.append(timestampMs: steps.timestampMs(step), value: row[step])
-            } else if let histogram = row.histogram(step)?.native {
-                columns.append(timestampMs: steps.timestampMs(step), histogram: histogram)
+            } else if var histogram = row.histogram(step) {
+                if histogram.hint != .gauge { histogram.hint = .unknown }
+                guard let native = histogram.native else { continue }
+                columns.append(timestampMs: steps.timestampMs(step), histogram: native)
             }
         }
+    }
+
+    /// Leaves of each histogram its count, its sum and the kind of its buckets, with a hint that follows from the one before
+    /// it if none is known.
+    func reduceToTotals() {
+        var reduced = SampleColumns(histograms: true)
+        var layout = HistogramLayout.empty
+        var previous: FloatHistogram?
+        for index in 0..<columns.count {
+            guard let histogram = FloatHistogram(columns, at: index), !StaleNaN.isStale(histogram.sum) else {
+                reduced.append(contentsOf: columns, index..<index + 1)
+                continue
+            }
+            var hint = histogram.hint
+            if hint == .unknown, let previous { hint = histogram.detectsReset(after: previous) ? .reset : .noReset }
+            previous = histogram
+            if layout.schema != histogram.layout.schema || layout.customBounds != histogram.layout.customBounds {
+                layout = HistogramLayout(schema: histogram.layout.schema, customBounds: histogram.layout.customBounds)
+            }
+            reduced.appendHistogram(
+                timestampMs: columns.timestampMs(at: index), isFloat: true, layout: layout, hint: hint,
+                countWord: histogram.count.bitPattern, zeroCountWord: 0, sum: histogram.sum, words: [])
+            reduced.setStartTimestampMs(columns.startTimestampMs(at: index), at: reduced.count - 1)
+        }
+        swap(&columns, &reduced)
     }
 
     /// The floats alone.

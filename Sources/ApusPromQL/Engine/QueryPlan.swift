@@ -24,6 +24,8 @@ struct QueryPlan {
     private(set) var isInvariant: [Bool]
     /// By index of node: whether its series stay distinct when they lose their names.
     private(set) var isDistinctWithoutName: [Bool]
+    /// By index of node: whether it is a selector of histograms of which only count and sum matter.
+    let readsTotals: [Bool]
     /// What all selectors need together; `nil` when there is none.
     private(set) var timeRange: ClosedRange<Int64>?
 
@@ -35,6 +37,7 @@ struct QueryPlan {
         placements = Array(repeating: Placement(), count: expression.nodes.count)
         isInvariant = Array(repeating: false, count: expression.nodes.count)
         isDistinctWithoutName = Array(repeating: true, count: expression.nodes.count)
+        readsTotals = Self.selectorsOfTotals(expression)
         try resolveDurations(expression, options)
         findInvariants(expression)
         findDistinct(expression)
