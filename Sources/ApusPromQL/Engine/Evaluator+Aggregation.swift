@@ -166,12 +166,17 @@ extension Evaluator {
         return column
     }
 
+    /// An operand of which nothing is picked may still be wrong.
+    private func evaluateForErrors(_ aggregation: Aggregation, _ steps: Steps) throws(QueryError) {
+        try vector(aggregation.operand, steps) { (_, _) throws(QueryError) in }
+    }
+
     private func count(_ value: Double, atMost limit: Int) -> Int {
         value < 1 ? 0 : min(Int(exactly: value.rounded(.down)) ?? limit, limit)
     }
 
     private func extremes(_ id: NodeID, _ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
-        guard let counts = try pickCount(aggregation, steps) else { return }
+        guard let counts = try pickCount(aggregation, steps) else { return try evaluateForErrors(aggregation, steps) }
         let isTop = aggregation.op == .topk
         let grouped = try grouped(aggregation, steps, histogramsIgnoredAt: expression[id].range)
         let table = grouped.table
@@ -180,17 +185,20 @@ extension Evaluator {
             var order: [Int] = []
             var isPicked = [Bool](repeating: false, count: members.count)
             let rows = members.map { table.entries[$0].row }
-            var picked = PickedValues()
+            var picked = PickedValues(isTop: isTop)
             for step in 0..<steps.count {
                 let count = count(counts[step], atMost: members.count)
-                picked.removeAll(keepingCapacity: true)
+                picked.removeAll()
                 for (position, row) in rows.enumerated() where !row[step].isAbsent {
-                    picked.insert(row[step], position, atMost: count, descending: isTop)
+                    picked.offer(row[step], position, atMost: count)
                 }
                 for pick in picked.picks { isPicked[pick.position] = true }
                 for (position, row) in rows.enumerated() where !isPicked[position] { row[step] = Absent.value }
                 for pick in picked.picks { isPicked[pick.position] = false }
-                if steps.count == 1 { order = picked.picks.map { members[$0.position] } }
+                if steps.count == 1 {
+                    picked.sort()
+                    order = picked.picks.map { members[$0.position] }
+                }
             }
             try bounds.work(steps.count * members.count)
             // At a single moment the picked come in order of value.
@@ -201,7 +209,7 @@ extension Evaluator {
     }
 
     private func limit(_ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
-        guard let counts = try pickCount(aggregation, steps) else { return }
+        guard let counts = try pickCount(aggregation, steps) else { return try evaluateForErrors(aggregation, steps) }
         let grouped = try grouped(aggregation, steps, histogramsIgnoredAt: nil)
         for members in grouped.members {
             for step in 0..<steps.count {
@@ -222,7 +230,7 @@ extension Evaluator {
     /// negative ratio picks the complement of the positive one.
     private func limitRatio(_ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         let (ratios, position) = try parameter(aggregation, steps)
-        if !ratios.contains(where: { $0 != 0 }) { return }
+        if !ratios.contains(where: { $0 != 0 }) { return try evaluateForErrors(aggregation, steps) }
         if ratios.contains(where: \.isNaN) { throw .execution("Ratio value is NaN") }
         if let high = ratios.first(where: { $0 > 1 }) { annotations.warnInvalidRatio(high, cappedTo: 1, at: position) }
         if let low = ratios.first(where: { $0 < -1 }) { annotations.warnInvalidRatio(low, cappedTo: -1, at: position) }
@@ -235,26 +243,5 @@ extension Evaluator {
             }
             if !row.isEmpty { try sink(name, row) }
         }
-    }
-}
-
-/// The greatest, or least, of the values that were offered, in order; of equal ones the first.
-private struct PickedValues {
-    private(set) var picks: [(value: Double, position: Int)] = []
-
-    mutating func removeAll(keepingCapacity: Bool) { picks.removeAll(keepingCapacity: keepingCapacity) }
-
-    mutating func insert(_ value: Double, _ position: Int, atMost limit: Int, descending: Bool) {
-        if picks.count >= limit {
-            guard let last = picks.last, sortsBefore(value, last.value, descending: descending) else { return }
-            picks.removeLast()
-        }
-        // Behind all that are not worse.
-        var (low, high) = (0, picks.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if sortsBefore(value, picks[middle].value, descending: descending) { high = middle } else { low = middle + 1 }
-        }
-        picks.insert((value, position), at: low)
     }
 }

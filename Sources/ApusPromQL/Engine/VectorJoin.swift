@@ -178,11 +178,9 @@ struct VectorJoin {
     /// What the result of two series is called; `other`, of the "one" side, may be missing under `fill`.
     private func resultName(_ name: RowLabels, _ other: RowLabels?) -> RowLabels {
         var result = name
-        if binary.op.changesMetric || (binary.returnsBool && !evaluator.delaysNameRemoval) {
+        if binary.op.changesMetric {
             result.labels = result.labels.withoutReserved
             result.dropsName = false
-        } else if binary.returnsBool {
-            result.dropsName = true
         }
         if matching.cardinality == .oneToOne {
             result.labels = resultFilter.apply(to: result.labels)
@@ -190,6 +188,8 @@ struct VectorJoin {
         if !matching.include.isEmpty {
             result.labels = result.labels.setting(matching.include.map { ($0, other?.labels[$0]) })
         }
+        // After the labels of the other side, which may bring its name: that goes, too.
+        if binary.returnsBool { result = evaluator.dropName(result) }
         return result
     }
 

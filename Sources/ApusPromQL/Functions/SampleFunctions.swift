@@ -24,8 +24,9 @@ enum SampleFunctions {
         .asin: { asin($0) },
         .acos: { acos($0) },
         .atan: { atan($0) },
-        .sinh: { sinh($0) },
-        .cosh: { cosh($0) },
+        // Large arguments overflow where they do in Prometheus, a little before they need to.
+        .sinh: { $0.magnitude > 21 ? ($0 < 0 ? -exp(-$0) : exp($0)) * 0.5 : sinh($0) },
+        .cosh: { $0.magnitude > 21 ? exp($0.magnitude) * 0.5 : cosh($0) },
         .tanh: { tanh($0) },
         .asinh: { asinh($0) },
         .acosh: { acosh($0) },

@@ -13,13 +13,20 @@ struct CalendarTime {
     let minute: Int64
     let daysInMonth: Int64
 
-    /// - Parameter seconds: since the epoch; a fraction is cut off. Beyond ±2⁵⁶ s, and for NaN, the nearest bound counts.
+    /// - Parameter seconds: since the epoch; a fraction is cut off. What is no 64-bit number of seconds, NaN and the
+    ///   infinities among it, counts as 2⁶³ s, in the year 292,277,026,596: so Prometheus has it on most machines, where a
+    ///   conversion that fails gives −2⁶³, and sums of seconds wrap around.
     init(unixSeconds seconds: Double) {
-        let bound = 0x1p56
-        let limited = seconds.isNaN ? -bound : min(max(seconds, -bound), bound)
-        let whole = Int64(exactly: limited.rounded(.towardZero)) ?? 0
-        let days = whole.floorDivided(by: 86_400)
-        let secondOfDay = whole - days * 86_400
+        let days: Int64
+        let secondOfDay: Int64
+        if let whole = Int64(exactly: seconds.rounded(.towardZero)), whole != .min {
+            days = whole.floorDivided(by: 86_400)
+            secondOfDay = whole - days * 86_400
+        } else {
+            let (quotient, remainder) = (UInt64(1) << 63).quotientAndRemainder(dividingBy: 86_400)
+            days = Int64(quotient)
+            secondOfDay = Int64(remainder)
+        }
         hour = secondOfDay / 3_600
         minute = secondOfDay % 3_600 / 60
         dayOfWeek = (days % 7 + 11) % 7

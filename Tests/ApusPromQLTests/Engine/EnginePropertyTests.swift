@@ -3,22 +3,6 @@ import ApusModel
 import ApusPromQL
 import Testing
 
-/// A small generator of pseudo-random numbers: the same seed gives the same test.
-struct SplitMix {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-    mutating func pick<T>(_ choices: [T]) -> T { choices[below(choices.count)] }
-}
-
 @Suite("Engine against a plain evaluator") struct EnginePropertyTests {
     /// Series with gaps, staleness markers, resets, NaN and series that end where others with the same labels begin.
     static func data(_ random: inout SplitMix) -> [NaiveEvaluator.Series] {
