@@ -9,6 +9,7 @@ struct Features {
     private(set) var exemplarStorage = false
     private(set) var startTimestamps = false
     private(set) var metadataRecords = false
+    private(set) var autoReload = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
     init(_ names: [String], log: Logger) {
@@ -21,10 +22,10 @@ struct Features {
             case "use-start-timestamps": useStartTimestamps = true
             case "exemplar-storage": exemplarStorage = true
             case "st-storage": startTimestamps = true
+            case "auto-reload-config": autoReload = true
             case "metadata-wal-records": metadataRecords = true
             // On for everybody by now.
-            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms",
-                "auto-reload-config":
+            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms":
                 break
             default:
                 log.warning("Unknown option for --enable-feature", metadata: ["option": "\(name)"])

@@ -17,6 +17,8 @@ final class Reloader: Sendable {
     private let state: ConfigurationState
     private let time: any TimeSource
     private let log = Logger(label: "config")
+    /// Globs of the configuration in force.
+    private let named = Locked<[String]>([])
     /// One reload at a time.
     private let gate = ReloadGate()
 
@@ -51,7 +53,11 @@ final class Reloader: Sendable {
         }
     }
 
+    /// Of the configuration's file and of those that it names, as they are now.
+    func fingerprint() -> UInt64 { configFingerprint(file, patterns: named.withLock { $0 }) }
+
     func apply(_ configuration: PrometheusConfig) {
+        named.withLock { $0 = configuration.scrapeConfigFiles + configuration.ruleFiles }
         for section in configuration.inactiveSections {
             log.warning("This section is read but nothing acts on it yet", metadata: ["section": "\(section)"])
         }
