@@ -42,6 +42,7 @@ extension Evaluator {
         let set = try select(
             selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: 0, function: "", steps)
         tracer?.selected(id, set.count)
+        let names = SeriesNames(set, needed: neededLabels[id])
         let scratch = ColumnScratch()
         let cleaned = ColumnScratch()
         let row = RowArena(width: steps.count).makeRow()
@@ -73,7 +74,7 @@ extension Evaluator {
             bounds.touch(found)
             bounds.read(found)
             try bounds.hold(found)
-            try sink(RowLabels(labels: set.labels(at: index)), row)
+            try sink(names[index], row)
             bounds.release(found)
         }
     }
@@ -120,12 +121,13 @@ extension Evaluator {
             let set = try select(
                 selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: placement.rangeMs, function: function, steps)
             tracer?.selected(id, set.count)
+            let names = SeriesNames(set, needed: neededLabels[matrix.selector])
             let cleaned = ColumnScratch()
             for index in 0..<set.count {
                 try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
                 tracer?.decoded(id, scratch.columns)
                 if scratch.columns.hasHistograms, plan.readsTotals[matrix.selector.index] { scratch.reduceToTotals() }
-                let name = RowLabels(labels: set.labels(at: index))
+                let name = names[index]
                 let samples = Samples(scratch)
                 var given = scratch
                 if samples.hasMarkers {

@@ -22,6 +22,8 @@ final class Evaluator {
     let tracer: QueryTracer?
 
     private(set) var seriesSelected = 0
+    let neededLabels: NeededLabels
+    private var namelessLabels = NamelessLabels()
 
     init(
         _ expression: Expression, plan: QueryPlan, options: EngineOptions, lookbackMs: Int64, limit: Int,
@@ -36,6 +38,7 @@ final class Evaluator {
         self.bounds = bounds
         self.tracer = tracer
         annotations = Annotations(query: expression.query)
+        neededLabels = NeededLabels(expression, plan, delaysNameRemoval: options.enableDelayedNameRemoval)
     }
 
     var delaysNameRemoval: Bool { options.enableDelayedNameRemoval }
@@ -90,7 +93,7 @@ final class Evaluator {
 
     /// The name of a result that is no longer its operand's metric.
     func dropName(_ name: RowLabels) -> RowLabels {
-        delaysNameRemoval ? RowLabels(labels: name.labels, dropsName: true) : RowLabels(labels: name.labels.withoutReserved)
+        delaysNameRemoval ? RowLabels(labels: name.labels, dropsName: true) : RowLabels(labels: namelessLabels[name.labels])
     }
 
     /// Changes each row of an operand in place and drops names.
