@@ -15,6 +15,8 @@ final class Evaluator {
     let options: EngineOptions
     let lookbackMs: Int64
     let querier: (any Querier)?
+    /// Has threads that may help; `nil` for an evaluation on one thread.
+    let executor: QueryExecutor?
     let bounds: QueryGuard
     let annotations: Annotations
     let limit: Int
@@ -27,7 +29,7 @@ final class Evaluator {
 
     init(
         _ expression: Expression, plan: QueryPlan, options: EngineOptions, lookbackMs: Int64, limit: Int,
-        querier: (any Querier)?, bounds: QueryGuard, tracer: QueryTracer? = nil
+        querier: (any Querier)?, executor: QueryExecutor?, bounds: QueryGuard, tracer: QueryTracer? = nil
     ) {
         self.expression = expression
         self.plan = plan
@@ -35,6 +37,7 @@ final class Evaluator {
         self.lookbackMs = lookbackMs
         self.limit = limit
         self.querier = querier
+        self.executor = executor
         self.bounds = bounds
         self.tracer = tracer
         annotations = Annotations(query: expression.query)
