@@ -121,6 +121,13 @@ extension Evaluator {
 
     private func informIfNoCounter(_ labels: LabelSet, _ range: NodeID) {
         guard let name = labels[LabelNames.name], !name.isEmpty else { return }
+        if options.enableTypeAndUnitLabels {
+            let type = labels[LabelNames.type] ?? ByteString()
+            if type != "counter", type != "histogram" {
+                annotations.informPossiblyNoCounter(name, type: type, at: expression[range].range)
+            }
+            return
+        }
         let suffixes: [ByteString] = ["_total", "_sum", "_count", "_bucket"]
         if suffixes.contains(where: { name.hasSuffix($0) }) { return }
         annotations.informPossiblyNoCounter(name, at: expression[range].range)
