@@ -5,6 +5,9 @@ extension Route {
     private static let api: [Route] = [
         Route(.get, .post, path: "/api/v1/query", .query { (api, request, completion) throws(APIError) in try api.query(request, completion) }),
         Route(.get, .post, path: "/api/v1/query_range", .query { (api, request, completion) throws(APIError) in try api.queryRange(request, completion) }),
+        Route(.get, .post, path: "/api/v1/query_explain", .query { (api, request, completion) throws(APIError) in try api.queryExplain(request, completion) }),
+        Route(.delete, .post, path: "/api/v1/query/:id",
+            .named { (api, request, id) throws(APIError) in try api.cancelQuery(request, id: id) }),
         Route(.get, .post, path: "/api/v1/query_exemplars", .storage { (api, request) throws(APIError) in try api.queryExemplars(request) }),
         Route(.get, .post, path: "/api/v1/format_query", .quick { (api, request) throws(APIError) in try api.formatQuery(request) }),
         Route(.get, .post, path: "/api/v1/labels", .storage { (api, request) throws(APIError) in try api.labels(request) }),
@@ -21,6 +24,8 @@ extension Route {
         Route(.get, path: "/api/v1/alerts", .quick { (api, request) in api.alerts(request) }),
         Route(.get, path: "/api/v1/alertmanagers", .quick { (api, request) in api.alertmanagers(request) }),
 
+        Route(.get, path: "/api/v1/status/active_queries", .quick { (api, request) in api.activeQueries(request) }),
+        Route(.get, path: "/api/v1/status/top_queries", .storage { (api, request) throws(APIError) in try api.topQueries(request) }),
         Route(.get, path: "/api/v1/status/buildinfo", .quick { (api, request) in api.buildInfo(request) }),
         Route(.get, path: "/api/v1/status/config", .quick { (api, request) in api.configuration(request) }),
         Route(.get, path: "/api/v1/status/flags", .quick { (api, request) in api.flags(request) }),

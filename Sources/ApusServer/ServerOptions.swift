@@ -78,6 +78,8 @@ public struct ServerOptions: Sendable {
     public var isLifecycleEnabled = false
     /// Whether `/api/v1/admin/tsdb/…` works.
     public var isAdminEnabled = false
+    /// Whether `stats=all` tells of each step.
+    public var countsQuerySteps = false
     /// How far back a federated sample may lie.
     public var lookbackDeltaMs: Int64 = 300_000
     /// As `/status/flags` shows them.
@@ -97,6 +99,8 @@ public struct ServerOptions: Sendable {
 public struct ServerComponents: Sendable {
     public var storage: DatabaseGate
     public var engine: QueryEngine
+    /// The tracker of `engine`.
+    public var queries: QueryRegistry
     public var scrape: ScrapeManager
     public var metrics: MetricRegistry
     public var configuration: ConfigurationState
@@ -104,11 +108,12 @@ public struct ServerComponents: Sendable {
     public var time: any TimeSource
 
     public init(
-        storage: DatabaseGate, engine: QueryEngine, scrape: ScrapeManager, metrics: MetricRegistry,
+        storage: DatabaseGate, engine: QueryEngine, queries: QueryRegistry = QueryRegistry(), scrape: ScrapeManager, metrics: MetricRegistry,
         configuration: ConfigurationState, lifecycle: Lifecycle, time: any TimeSource
     ) {
         self.storage = storage
         self.engine = engine
+        self.queries = queries
         self.scrape = scrape
         self.metrics = metrics
         self.configuration = configuration

@@ -33,11 +33,15 @@ struct TestServer {
     let head: Head
     let metrics = MetricRegistry()
     let configuration = ConfigurationState()
+    let queries: QueryRegistry
 
     init(
         nowMs: Int64 = endMs, engine engineOptions: EngineOptions = EngineOptions(), change: (inout ServerOptions) -> Void = { _ in },
-        lifecycle: Lifecycle? = nil, gate: DatabaseGate? = nil
+        lifecycle: Lifecycle? = nil, gate: DatabaseGate? = nil, queries: QueryRegistry = QueryRegistry()
     ) throws {
+        self.queries = queries
+        var engineOptions = engineOptions
+        engineOptions.tracker = queries
         let time = FixedTime(ms: nowMs)
         database = Database.inMemory(options: DatabaseOptions(), time: time)
         head = database.head
@@ -49,6 +53,7 @@ struct TestServer {
         web = try WebServer(
             components: ServerComponents(
                 storage: gate ?? DatabaseGate(database), engine: QueryEngine(options: engineOptions, time: time),
+                queries: queries,
                 scrape: ScrapeManager(store: head, time: time), metrics: metrics, configuration: configuration,
                 lifecycle: lifecycle ?? Lifecycle(startedMs: nowMs, isReady: { true }, reload: { nil }, quit: {}), time: time),
             options: options)

@@ -14,7 +14,7 @@ import Testing
             let path = route.path.replacing(":name", with: "job")
             let preflight = await server.web.respond(to: ServerRequest(method: .options, target: path, headers: [.origin: "http://x"]))
             #expect(preflight.status == .noContent && preflight.headers[.accessControlAllowOrigin] == "http://x", "\(path)")
-            let refused = await server.web.respond(to: ServerRequest(method: .delete, target: path))
+            let refused = await server.web.respond(to: ServerRequest(method: .patch, target: path))
             #expect(refused.status == .methodNotAllowed, "\(path)")
             let allowed = (route.methods.map(\.rawValue) + ["OPTIONS"]).sorted().joined(separator: ", ")
             #expect(refused.headers[.allow] == allowed, "\(path)")

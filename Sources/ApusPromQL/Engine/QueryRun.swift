@@ -7,7 +7,6 @@ struct QueryRun {
     let request: QueryRequest
     let engine: EngineOptions
     let time: any TimeSource
-    let executor: QueryExecutor?
     let activity: QueryActivity
 
     private var query: ByteString { request.query }
@@ -49,11 +48,15 @@ struct QueryRun {
         let tracer = options.explains ? QueryTracer(expression, time: time) : nil
         let evaluator = Evaluator(
             expression, plan: plan, options: engine, lookbackMs: lookbackMs, limit: options.limit, querier: querier,
-            executor: executor, bounds: bounds, tracer: tracer)
+            bounds: bounds, tracer: tracer)
         statistics.prepareSeconds = clock.observe(.prepareTime, since: startedNs)
 
         startedNs = time.monotonicNs()
-        var value = try evaluator.result(isInstant: isInstant)
+        var value: QueryValue
+        do { value = try evaluator.result(isInstant: isInstant) } catch {
+            statistics.innerEvalSeconds = clock.observe(.innerEval, since: startedNs)
+            throw error
+        }
         statistics.innerEvalSeconds = clock.observe(.innerEval, since: startedNs)
 
         startedNs = time.monotonicNs()

@@ -10,17 +10,17 @@ extension API {
     typealias Completion = @Sendable (Result<APIAnswer, APIError>) -> Void
 
     /// `/query`: one expression at one moment.
-    func query(_ request: ServerRequest, _ completion: @escaping Completion) throws(APIError) {
+    func query(_ request: ServerRequest, explains: Bool = false, _ completion: @escaping Completion) throws(APIError) {
         let limit = try request.limit()
         let timeMs = try request.time("time", default: nowMs)
-        let options = try queryOptions(request)
+        let options = try queryOptions(request, explains: explains)
         components.engine.submitInstant(request.form["query"], atMs: timeMs, on: components.storage, options: options) { result in
             completion(answer(result, limit: limit, request))
         }
     }
 
     /// `/query_range`: one expression at every step from `start` to `end`, both included.
-    func queryRange(_ request: ServerRequest, _ completion: @escaping Completion) throws(APIError) {
+    func queryRange(_ request: ServerRequest, explains: Bool = false, _ completion: @escaping Completion) throws(APIError) {
         let limit = try request.limit()
         let startMs = try request.requiredTime("start")
         let endMs = try request.requiredTime("end")
@@ -37,7 +37,7 @@ extension API {
                 .badData,
                 "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")
         }
-        let options = try queryOptions(request)
+        let options = try queryOptions(request, explains: explains)
         components.engine.submitRange(
             request.form["query"], startMs: startMs, endMs: endMs, stepMs: max(1, stepNs / 1_000_000), on: components.storage,
             options: options
@@ -59,8 +59,19 @@ extension API {
         }
     }
 
-    private func queryOptions(_ request: ServerRequest) throws(APIError) -> QueryOptions {
+    /// `/query_explain`: what the query does, and why parts of it are empty. With `start`, `end` and `step` as a range query,
+    /// else at one moment.
+    func queryExplain(_ request: ServerRequest, _ completion: @escaping Completion) throws(APIError) {
+        if request.form["step"].isEmpty { return try query(request, explains: true, completion) }
+        try queryRange(request, explains: true, completion)
+    }
+
+    private func queryOptions(_ request: ServerRequest, explains: Bool) throws(APIError) -> QueryOptions {
         var options = QueryOptions()
+        options.explains = explains
+        options.countsSteps = self.options.countsQuerySteps && request.form["stats"] == "all"
+        options.origin = .request(
+            clientAddress: request.clientAddress, method: request.method.rawValue, path: request.path)
         if !request.form["timeout"].isEmpty {
             options.timeoutMs = try request.requiredDurationNs("timeout") / 1_000_000
         }
@@ -88,13 +99,19 @@ extension API {
         case .failure(let error): return .failure(APIError(error))
         }
         let (value, isTruncated) = limit > 0 ? result.value.truncated(to: limit) : (result.value, false)
-        let statistics = request.form["stats"].isEmpty ? nil : result.statistics
+        let explanation = result.explanation
+        // Times and samples tell half of why; they come along.
+        let statistics = request.form["stats"].isEmpty && explanation == nil ? nil : result.statistics
         var answer = APIAnswer { json in
             json.object { json in
                 json.members(of: value)
                 if let statistics {
                     json.key("stats")
                     json.statistics(statistics)
+                }
+                if let explanation {
+                    json.key("explanation")
+                    json.explanation(explanation)
                 }
             }
         }
@@ -133,7 +150,7 @@ extension QueryValue {
         case .scalar: 64
         case .string(_, let text): text.count + 64
         case .vector(let samples): samples.reduce(0) { $0 + $1.labels.encoded.count * 2 + 64 }
-        case .matrix(let series): series.reduce(0) { $0 + $1.labels.encoded.count * 2 + $1.values.count * 32 + 64 }
+        case .matrix(let series): series.reduce(0) { $0 + $1.labels.encoded.count * 2 + $1.values.count * 32 + $1.histograms.count * 512 + 64 }
         }
     }
 }

@@ -25,6 +25,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let server: WebServer
     private let connections: Connections
     private let channel: any Channel
+    private lazy var clientAddress = channel.remoteAddress?.ipAddress ?? ""
 
     // The request that is being read.
     private var head: HTTPRequestHead?
@@ -134,9 +135,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
     // MARK: Answering
 
     private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        let request = ServerRequest(
+        var request = ServerRequest(
             method: HTTPRequest.Method(rawValue: head.method.rawValue) ?? .get, target: head.uri, headers: fields(head.headers),
             body: body)
+        request.clientAddress = clientAddress
         body = []
         isAnswering = true
         current = request.cancellation

@@ -11,6 +11,8 @@ public struct ServerRequest: Sendable {
     let form: FormValues
     /// Set when the client hangs up; long work looks at it.
     let cancellation: Cancellation
+    /// Whose connection it is; empty when not known.
+    var clientAddress = ""
 
     /// - Parameter target: path and query as on the request line, such as `/api/v1/query?query=up`.
     public init(method: HTTPRequest.Method, target: String, headers: HTTPFields = [:], body: [UInt8] = []) {

@@ -29,8 +29,13 @@ extension JSONWriter {
                     json.object { json in
                         json.key("metric")
                         json.labels(sample.labels)
-                        json.key("value")
-                        json.sample(timestampMs: sample.timestampMs, value: sample.value, style: .json)
+                        if let histogram = sample.histogram {
+                            json.key("histogram")
+                            json.value { $0.appendHistogramSample(timestampMs: sample.timestampMs, histogram) }
+                        } else {
+                            json.key("value")
+                            json.sample(timestampMs: sample.timestampMs, value: sample.value, style: .json)
+                        }
                     }
                 }
             }
@@ -48,12 +53,27 @@ extension JSONWriter {
         object { json in
             json.key("metric")
             json.labels(series.labels)
-            json.key("values")
-            json.value { bytes in
-                bytes.append(UInt8(ascii: "["))
-                samples.append(timestampsMs: series.timestampsMs.span, values: series.values.span, to: &bytes)
-                bytes.append(UInt8(ascii: "]"))
+            if !series.values.isEmpty || series.histograms.isEmpty {
+                json.key("values")
+                json.value { bytes in
+                    bytes.append(UInt8(ascii: "["))
+                    samples.append(timestampsMs: series.timestampsMs.span, values: series.values.span, to: &bytes)
+                    bytes.append(UInt8(ascii: "]"))
+                }
             }
+            if !series.histograms.isEmpty { json.histograms(of: series) }
+        }
+    }
+
+    private mutating func histograms(of series: MatrixSeries) {
+        key("histograms")
+        value { bytes in
+            bytes.append(UInt8(ascii: "["))
+            for (index, (timestampMs, histogram)) in zip(series.histogramTimestampsMs, series.histograms).enumerated() {
+                if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                bytes.appendHistogramSample(timestampMs: timestampMs, histogram)
+            }
+            bytes.append(UInt8(ascii: "]"))
         }
     }
 
@@ -106,10 +126,26 @@ extension JSONWriter {
             json.object { json in
                 json.key("totalQueryableSamples")
                 json.integer(statistics.totalQueryableSamples)
+                json.steps("totalQueryableSamplesPerStep", statistics.queryableSamplesPerStep)
                 json.key("samplesRead")
                 json.integer(statistics.samplesRead)
+                json.steps("samplesReadPerStep", statistics.samplesReadPerStep)
                 json.key("peakSamples")
                 json.integer(statistics.peakSamples)
+            }
+        }
+    }
+
+    /// `[[seconds,count],…]`; nothing when nobody asked for it.
+    private mutating func steps(_ name: String, _ counts: [StepCount]) {
+        if counts.isEmpty { return }
+        key(name)
+        array { json in
+            for count in counts {
+                json.array { json in
+                    json.timestamp(count.timestampMs)
+                    json.integer(count.samples)
+                }
             }
         }
     }

@@ -26,7 +26,7 @@ public struct EngineMetrics: QueryObserver {
 }
 
 /// What the engine itself counts, read at each scrape.
-func collectEngine(_ engine: QueryEngine, into sink: inout MetricSink) {
+func collectEngine(_ engine: QueryEngine, _ queries: QueryRegistry, into sink: inout MetricSink) {
     let statistics = engine.statistics()
     sink.gauge(
         "prometheus_engine_queries", help: "The current number of queries being executed or waiting.",
@@ -40,6 +40,13 @@ func collectEngine(_ engine: QueryEngine, into sink: inout MetricSink) {
     sink.counter(
         "prometheus_engine_query_samples_read_total", help: "The total number of samples read from storage by all queries.",
         Double(statistics.samplesRead))
-    sink.gauge("prometheus_engine_query_log_enabled", help: "State of the query log.", 0)
-    sink.counter("prometheus_engine_query_log_failures_total", help: "The number of query log failures.", 0)
+    let counts = queries.counts
+    sink.gauge("prometheus_engine_query_log_enabled", help: "State of the query log.", counts.isLogEnabled ? 1 : 0)
+    sink.counter(
+        "prometheus_engine_query_log_failures_total", help: "The number of query log failures.", Double(counts.logFailures))
+    sink.gauge("apus_engine_queries_queued", help: "Queries that wait for a thread.", Double(statistics.queuedQueries))
+    sink.counter("apus_engine_queries_failed_total", help: "Queries that ended in an error.", Double(statistics.queriesFailed))
+    sink.counter(
+        "apus_engine_slow_queries_total", help: "Queries that took as long as --query.log-slow says, or longer.",
+        Double(counts.slowQueries))
 }

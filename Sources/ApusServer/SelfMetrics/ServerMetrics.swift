@@ -30,10 +30,10 @@ func registerServerMetrics(_ components: ServerComponents, _ options: ServerOpti
         "prometheus_config_last_reload_success_timestamp_seconds", help: "Timestamp of the last successful configuration reload."
     ) { Double(configuration.snapshot.lastSuccessMs) / 1000 }
 
-    let (engine, storage, scrape) = (components.engine, components.storage, components.scrape)
+    let (engine, queries, storage, scrape) = (components.engine, components.queries, components.storage, components.scrape)
     registry.collect { sink in
         collectScrape(scrape, into: &sink)
-        collectEngine(engine, into: &sink)
+        collectEngine(engine, queries, into: &sink)
         collectStorage(storage, into: &sink)
     }
 }

@@ -34,7 +34,8 @@ extension Pages {
                 columns.removeAll()
                 try series.decode(index, minTimeMs: oldestMs, maxTimeMs: nowMs, into: &columns)
                 let last = columns.count - 1
-                guard last >= 0, !StaleNaN.isStale(columns.value(at: last)) else { continue }
+                // The text format has no native histograms.
+                guard last >= 0, columns.kind(at: last) == .float, !StaleNaN.isStale(columns.value(at: last)) else { continue }
                 samples.append((series.labels(at: index), columns.timestampMs(at: last), columns.value(at: last)))
             }
         }

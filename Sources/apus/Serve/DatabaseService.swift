@@ -17,6 +17,9 @@ struct DatabaseService: Service {
     let flags: StorageFlags
     let options: DatabaseOptions
     let scrape: ScrapeManager
+    let queries: QueryRegistry
+    /// How many queries may run at once.
+    let queryPlaces: Int
     let time: any TimeSource
     private let log = Logger(label: "tsdb")
 
@@ -25,13 +28,15 @@ struct DatabaseService: Service {
 
     init(
         gate: DatabaseGate, opened: Opening, flags: StorageFlags, options: DatabaseOptions, scrape: ScrapeManager,
-        time: any TimeSource
+        queries: QueryRegistry, queryPlaces: Int, time: any TimeSource
     ) {
         self.gate = gate
         self.opened = opened
         self.flags = flags
         self.options = options
         self.scrape = scrape
+        self.queries = queries
+        self.queryPlaces = queryPlaces
         self.time = time
     }
 
@@ -49,6 +54,7 @@ struct DatabaseService: Service {
         }
         observer.bar.finish()
         attachBudget(database)
+        trackQueries()
         gate.open(database)
         log.info("TSDB started", metadata: ["mode": "\(flags.mode.rawValue)"])
         log.info("Server is ready to receive web requests.")
@@ -60,6 +66,7 @@ struct DatabaseService: Service {
                 gate.budget?.measure()
             }
         }
+        queries.attach(nil)
         gate.budget?.detach()
         guard let database = gate.close() else { return }
         do { try await NIOThreadPool.singleton.runIfActive { try database.close() } } catch {
@@ -72,6 +79,20 @@ struct DatabaseService: Service {
         case .memory: return .inMemory(options: options, time: time, observer: observer)
         case .disk:
             return try .open(flags.path, options: options, files: PosixFileSystem(), time: time, observer: observer)
+        }
+    }
+
+    /// Says which queries ran when the last run ended, and keeps such a list for the next. Only now, when the directory is locked:
+    /// the file may be another server's.
+    private func trackQueries() {
+        guard flags.mode == .disk else { return }
+        let log = Logger(label: "query")
+        let path = joinPath(flags.path, "queries.active")
+        if let queries = ActiveQueryFile.unfinished(path: path) {
+            log.info("These queries did not finish in the last run", metadata: ["queries": "\(queries)"])
+        }
+        do { queries.attach(try ActiveQueryFile(path: path, slots: queryPlaces)) } catch {
+            log.warning("Queries that run are not written down", metadata: ["err": "\(error)"])
         }
     }
 

@@ -7,9 +7,9 @@ struct Features {
     private(set) var delayedNameRemoval = false
     private(set) var useStartTimestamps = false
     private(set) var exemplarStorage = false
+    private(set) var perStepStats = false
     private(set) var startTimestamps = false
     private(set) var metadataRecords = false
-    private(set) var autoReload = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
     init(_ names: [String], log: Logger) {
@@ -21,11 +21,12 @@ struct Features {
             case "promql-delayed-name-removal": delayedNameRemoval = true
             case "use-start-timestamps": useStartTimestamps = true
             case "exemplar-storage": exemplarStorage = true
+            case "promql-per-step-stats": perStepStats = true
             case "st-storage": startTimestamps = true
-            case "auto-reload-config": autoReload = true
             case "metadata-wal-records": metadataRecords = true
             // On for everybody by now.
-            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms":
+            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms",
+                "auto-reload-config":
                 break
             default:
                 log.warning("Unknown option for --enable-feature", metadata: ["option": "\(name)"])

@@ -1,5 +1,4 @@
 import ApusModel
-import ApusScrape
 import ApusServer
 import ArgumentParser
 
@@ -22,19 +21,9 @@ extension ListenAddress: ExpressibleByArgument {
     public var defaultValueDescription: String { description }
 }
 
-extension Shard: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
 struct ConfigFlags: ParsableArguments {
     @Option(name: .customLong("config.file"), help: "Prometheus configuration file.")
     var file = "prometheus.yml"
-
-    @Flag(name: .customLong("config.auto-reload"), inversion: .prefixedNo, help: "Load the configuration again when its file, or one that it names, changes.")
-    var isAutoReload = false
-
-    @Option(name: .customLong("config.auto-reload-interval"), help: "How often to look whether a file changed.")
-    var autoReloadInterval = DurationFlag(ms: 30_000)
 }
 
 struct WebFlags: ParsableArguments {
@@ -66,15 +55,6 @@ struct ScrapeFlags: ParsableArguments {
         name: .customLong("scrape.max-body-size"),
         help: "Most bytes of a page, unpacked, for jobs without a body_size_limit of their own, and above any such limit.")
     var maximumBodyBytes = 256 << 20
-
-    @Option(
-        name: .customLong("scrape.shard"),
-        help: "Scrape only a part of all targets: 2/5 for the second of five servers with the same configuration.")
-    var shard: Shard?
-
-    @Option(
-        name: .customLong("scrape.discovery-reload-interval"), help: "Least time between two times that discovered targets are taken over.")
-    var discoveryReloadInterval = DurationFlag(ms: 5000)
 }
 
 struct QueryFlags: ParsableArguments {
@@ -86,6 +66,11 @@ struct QueryFlags: ParsableArguments {
 
     @Option(name: .customLong("query.max-concurrency"), help: "Most queries at once; more wait.")
     var maximumConcurrency = 20
+
+    @Option(
+        name: .customLong("query.log-slow"),
+        help: "Queries that take this long or longer, waiting included, are logged with a warning. 0: none is.")
+    var logSlow = DurationFlag(ms: 10_000)
 
     @Option(name: .customLong("query.max-samples"), help: "Most samples that one query may hold in memory.")
     var maximumSamples = 50_000_000

@@ -1,3 +1,4 @@
+import ApusBytes
 import ApusConfig
 import ApusModel
 import ApusScrape
@@ -13,22 +14,22 @@ final class Reloader: Sendable {
     private let file: String
     private let scrape: ScrapeManager
     private let storage: DatabaseGate
+    private let queries: QueryRegistry
     private let settings: StorageSettings
     private let state: ConfigurationState
     private let time: any TimeSource
     private let log = Logger(label: "config")
-    /// Globs of the configuration in force.
-    private let named = Locked<[String]>([])
     /// One reload at a time.
     private let gate = ReloadGate()
 
     init(
-        file: String, scrape: ScrapeManager, storage: DatabaseGate, settings: StorageSettings, state: ConfigurationState,
+        file: String, scrape: ScrapeManager, storage: DatabaseGate, queries: QueryRegistry, settings: StorageSettings, state: ConfigurationState,
         time: any TimeSource
     ) {
         self.file = file
         self.scrape = scrape
         self.storage = storage
+        self.queries = queries
         self.settings = settings
         self.state = state
         self.time = time
@@ -41,7 +42,7 @@ final class Reloader: Sendable {
             do {
                 let configuration = try PrometheusConfig.load(file: file)
                 let settings = try settings.settings(configuration.storage, of: file)
-                apply(configuration)
+                try apply(configuration)
                 storage.database?.apply(settings)
                 log.info("Completed loading of configuration file", metadata: ["filename": "\(file)"])
                 return nil
@@ -53,11 +54,9 @@ final class Reloader: Sendable {
         }
     }
 
-    /// Of the configuration's file and of those that it names, as they are now.
-    func fingerprint() -> UInt64 { configFingerprint(file, patterns: named.withLock { $0 }) }
-
-    func apply(_ configuration: PrometheusConfig) {
-        named.withLock { $0 = configuration.scrapeConfigFiles + configuration.ruleFiles }
+    /// - Throws: when a file that the configuration names cannot be opened; then nothing is changed.
+    func apply(_ configuration: PrometheusConfig) throws(FileError) {
+        try queries.setLog(path: configuration.global.queryLogFile)
         for section in configuration.inactiveSections {
             log.warning("This section is read but nothing acts on it yet", metadata: ["section": "\(section)"])
         }

@@ -31,7 +31,6 @@ struct ServerProcess {
     private let scrape: ScrapeManager
     private let web: WebServer
     private let reloader: Reloader
-    private let configWatch: ConfigWatch?
     private let quit: QuitService
     private let time = SystemTime()
 
@@ -68,13 +67,16 @@ struct ServerProcess {
         engineOptions.useStartTimestamps = features.useStartTimestamps
         engineOptions.observer = try EngineMetrics(metrics)
         engineOptions.memory = gate.budget
+        let slowLog = Logger(label: "query")
+        let queries = QueryRegistry(slowSeconds: Double(flags.query.logSlow.ms) / 1_000, time: time) { fields in
+            slowLog.warning("Slow query", metadata: Logger.Metadata(fields.map { ($0.name, .string($0.value)) }) { $1 })
+        }
+        engineOptions.tracker = queries
         let engine = QueryEngine(options: engineOptions, time: time)
         var scrapeOptions = ScrapeOptions()
         scrapeOptions.maxBodyBytes = max(1, flags.scrape.maximumBodyBytes)
         scrapeOptions.storesStartTimestamps = features.startTimestamps
         scrapeOptions.storesMetadata = features.metadataRecords
-        scrapeOptions.shard = flags.scrape.shard
-        scrapeOptions.discoveryReloadIntervalMs = flags.scrape.discoveryReloadInterval.ms
         // A few more than a small machine has cores: a page of a million new series keeps one busy for seconds.
         scrapeOptions.workerCount = max(4, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         // Two servers with the same targets, told apart by their host or their external labels, start at other moments.
@@ -83,13 +85,15 @@ struct ServerProcess {
             store: gate, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))
 
         let state = ConfigurationState()
-        reloader = Reloader(file: file, scrape: scrape, storage: gate, settings: settings, state: state, time: time)
-        reloader.apply(configuration)
+        reloader = Reloader(file: file, scrape: scrape, storage: gate, queries: queries, settings: settings, state: state, time: time)
+        do { try reloader.apply(configuration) } catch {
+            complain("Error loading config (--config.file=\(file)): \(error)")
+            throw ExitCode(2)
+        }
         quit = QuitService()
-        let isWatched = flags.config.isAutoReload || features.autoReload
-        configWatch = isWatched ? ConfigWatch(reloader: reloader, intervalMs: flags.config.autoReloadInterval.ms) : nil
         database = DatabaseService(
-            gate: gate, opened: opened, flags: flags.storage, options: databaseOptions, scrape: scrape, time: time)
+            gate: gate, opened: opened, flags: flags.storage, options: databaseOptions, scrape: scrape,
+            queries: queries, queryPlaces: flags.query.maximumConcurrency, time: time)
 
         var options = ServerOptions(build: Version.build)
         options.listenAddresses = flags.web.listenAddresses
@@ -97,6 +101,7 @@ struct ServerProcess {
         options.readTimeoutMs = flags.web.readTimeout.ms
         options.isLifecycleEnabled = flags.web.isLifecycleEnabled
         options.isAdminEnabled = flags.web.isAdminEnabled
+        options.countsQuerySteps = features.perStepStats
         options.lookbackDeltaMs = flags.query.lookbackDelta.ms
         options.flags = flags.shownFlags
         if flags.web.corsOrigin != ".*" {
@@ -107,7 +112,7 @@ struct ServerProcess {
         }
         web = try WebServer(
             components: ServerComponents(
-                storage: gate, engine: engine, scrape: scrape, metrics: metrics, configuration: state,
+                storage: gate, engine: engine, queries: queries, scrape: scrape, metrics: metrics, configuration: state,
                 lifecycle: Lifecycle(
                     startedMs: time.wallMs(), isReady: { gate.isOpen }, reload: { [reloader] in await reloader.reload() },
                     quit: { [quit] in quit.request() }),
@@ -126,9 +131,8 @@ struct ServerProcess {
         let listeners = web.services(log: Logger(label: "web")) { [log] address in
             log.info("Listening on", metadata: ["address": "\(address)"])
         }
-        let watch: [any Service] = configWatch.map { [$0] } ?? []
         // Stopped from the last to the first: no new requests, then no new scrapes, then the database is closed.
-        let services: [any Service] = [ScrapeService(scrape: scrape, opened: opened)] + listeners + [ReloadSignal(reloader: reloader)] + watch
+        let services: [any Service] = [ScrapeService(scrape: scrape, opened: opened)] + listeners + [ReloadSignal(reloader: reloader)]
         var configuration = ServiceGroupConfiguration(
             // Storage that can't be opened stops the others in order: cancelled, they would complain of that.
             services: [.init(service: database, failureTerminationBehavior: .gracefullyShutdownGroup)]
