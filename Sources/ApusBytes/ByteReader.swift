@@ -107,11 +107,28 @@ public struct ByteReaderError: Error, Equatable, Sendable, CustomStringConvertib
                 position &+= 1
                 return UInt64(first)
             }
+            if position &+ 1 < count, case let second = unsafe base[position &+ 1], second < 0x80 {
+                position &+= 2
+                return UInt64(second) &<< 7 | UInt64(first & 0x7F)
+            }
         }
         return try longUvarint()
     }
 
     @usableFromInline mutating func longUvarint() throws(ByteReaderError) -> UInt64 {
+        if position &+ 8 <= count {
+            // Eight bytes at once: where the first without the high bit is, and the seven bits of each put together.
+            let word = UInt64(littleEndian: unsafe UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self))
+            let ends = ~word & 0x8080_8080_8080_8080
+            if ends != 0 {
+                var bits = word & (ends ^ (ends &- 1)) & 0x7F7F_7F7F_7F7F_7F7F
+                bits = (bits & 0x007F_007F_007F_007F) | (bits & 0x7F00_7F00_7F00_7F00) &>> 1
+                bits = (bits & 0x0000_3FFF_0000_3FFF) | (bits & 0x3FFF_0000_3FFF_0000) &>> 2
+                bits = (bits & 0x0000_0000_0FFF_FFFF) | (bits & 0x0FFF_FFFF_0000_0000) &>> 4
+                position &+= ends.trailingZeroBitCount &>> 3 &+ 1
+                return bits
+            }
+        }
         var value: UInt64 = 0
         var shift: UInt64 = 0
         var index = position

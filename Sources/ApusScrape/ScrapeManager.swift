@@ -22,6 +22,8 @@ public final class ScrapeManager: Sendable {
     /// What readers see; they never wait for a sync.
     private let published = Locked<[Published]>([])
     private let discovery = Locked<DiscoveryThread?>(nil)
+    private let runner = Locked<DiscoveryRunner?>(nil)
+    private let fileReadErrors = Locked<UInt64>(0)
 
     private struct Published: Sendable {
         var job: String
@@ -52,6 +54,12 @@ public final class ScrapeManager: Sendable {
         guard let thread else { throw ScrapeStartError(description: "cannot watch files: the system gives no more descriptors") }
         thread.start()
         discovery.withLock { $0 = thread }
+        let runner = DiscoveryRunner(time: time, debounceMs: options.discoveryReloadIntervalMs, log: log) { [weak self] in
+            self?.refreshProviders()
+        }
+        self.runner.withLock { $0 = runner }
+        runner.use(pools.withLock { Self.providers($0) }, options: options)
+        runner.start()
         watchFiles()
     }
 
@@ -62,6 +70,11 @@ public final class ScrapeManager: Sendable {
             return discovery
         }
         thread?.stop()
+        let runner = runner.withLock { runner in
+            defer { runner = nil }
+            return runner
+        }
+        runner?.stop()
         engine.stop()
     }
 
@@ -69,6 +82,10 @@ public final class ScrapeManager: Sendable {
 
     /// Makes `config` what is scraped.
     public func apply(_ config: PrometheusConfig) {
+        engine.reloaded(tokens: Set(config.scrapeConfigs.compactMap(\.http.oauth2)))
+        let runner = runner.withLock { $0 }
+        // Before the pools: what a provider knows already is theirs at once.
+        runner?.use(Set(config.scrapeConfigs.flatMap(\.discovery.providers)), options: options)
         pools.withLock { pools in
             var fresh: [String: ScrapePool] = [:]
             for job in config.scrapeConfigs {
@@ -103,9 +120,27 @@ public final class ScrapeManager: Sendable {
         }
     }
 
+    /// Targets that providers found changed.
+    private func refreshProviders() {
+        pools.withLock { pools in
+            for name in Array(pools.keys) {
+                guard var pool = pools[name], !pool.config.discovery.providers.isEmpty else { continue }
+                sync(&pool, restart: false)
+                pools[name] = pool
+            }
+            publish(pools)
+        }
+    }
+
+    private static func providers(_ pools: [String: ScrapePool]) -> Set<ProviderConfig> {
+        pools.values.reduce(into: []) { $0.formUnion($1.config.discovery.providers) }
+    }
+
     private func sync(_ pool: inout ScrapePool, restart: Bool) {
         let start = time.monotonicNs()
-        let change = pool.sync(restart: restart, options: options, makeKey: engine.makeKey)
+        let runner = runner.withLock { $0 }
+        let discovered = pool.config.discovery.providers.flatMap { runner?.groups(of: $0) ?? [] }
+        let change = pool.sync(restart: restart, discovered: discovered, options: options, makeKey: engine.makeKey)
         engine.update(add: change.add, remove: change.remove)
         observer?.observeSync(job: pool.config.jobName, seconds: Double(time.monotonicNs() &- start) / 1e9)
         for failure in change.failures {
@@ -131,6 +166,7 @@ public final class ScrapeManager: Sendable {
     }
 
     private func logFileProblems(_ problems: [(path: String, problem: String)], job: String) {
+        fileReadErrors.withLock { $0 &+= UInt64(problems.count) }
         for (path, problem) in problems {
             log(.error, "Error reading file", [("scrape_pool", job), ("path", path), ("err", problem)])
         }
@@ -196,7 +232,23 @@ public final class ScrapeManager: Sendable {
             statistics.exceededTargetLimit += one.exceededTargetLimit
             statistics.pools.append(one)
         }
+        statistics.discovery = discoveryStatistics()
         return statistics
+    }
+
+    private func discoveryStatistics() -> ScrapeStatistics.DiscoveryStatistics {
+        var all = ScrapeStatistics.DiscoveryStatistics()
+        all.fileReadErrors = fileReadErrors.withLock { $0 }
+        guard let runner = runner.withLock({ $0 }) else { return all }
+        all.updates = runner.updateCount
+        for one in runner.statistics {
+            all.receivedUpdates &+= one.refreshes &- one.failures
+            all.dnsLookups &+= one.lookups
+            all.dnsFailures &+= one.failedLookups
+            all.refreshFailures[one.mechanism, default: 0] &+= one.failures
+            if one.mechanism == HTTPDiscovery.mechanism { all.httpFailures &+= one.failures }
+        }
+        return all
     }
 
     private static let hostName = ApusModel.hostName().description

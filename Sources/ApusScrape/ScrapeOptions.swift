@@ -9,6 +9,10 @@ public struct ScrapeOptions: Sendable {
     public var storesStartTimestamps = false
     /// Whether type, unit and help go to the store too, so that its log has them.
     public var storesMetadata = false
+    /// The part of all targets that this server scrapes; nil for all of them.
+    public var shard: Shard?
+    /// The least time between two times that discovered targets are taken over, ms.
+    public var discoveryReloadIntervalMs: Int64 = 5000
     /// Moves all start times, so that two servers with the same targets do not scrape them at once.
     public var offsetSeed: UInt64 = 0
     public init() {}

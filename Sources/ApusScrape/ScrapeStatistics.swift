@@ -18,10 +18,29 @@ public struct ScrapeStatistics: Sendable, Equatable {
     /// Ticks that found their target's scrape before still under way.
     public var skippedTicks: UInt64 = 0
     public var pools: [PoolStatistics] = []
+    public var discovery = DiscoveryStatistics()
+
+    /// Of `prometheus_sd_…`.
+    public struct DiscoveryStatistics: Sendable, Equatable {
+        /// Files that could not be read, each time.
+        public var fileReadErrors: UInt64 = 0
+        /// Answers of providers.
+        public var receivedUpdates: UInt64 = 0
+        /// Times the pools were told.
+        public var updates: UInt64 = 0
+        public var httpFailures: UInt64 = 0
+        public var dnsLookups: UInt64 = 0
+        public var dnsFailures: UInt64 = 0
+        /// Refreshes that brought nothing, by mechanism.
+        public var refreshFailures: [String: UInt64] = [:]
+        public init() {}
+    }
 
     public struct PoolStatistics: Sendable, Equatable {
         public var job = ""
         public var targets = 0
+        /// Before relabelling.
+        public var discovered = 0
         public var targetLimit = 0
         public var syncs: UInt64 = 0
         public var syncsFailed: UInt64 = 0

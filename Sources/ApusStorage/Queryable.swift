@@ -50,7 +50,34 @@ public protocol Querier: AnyObject, Sendable {
 public protocol SeriesSet: AnyObject, Sendable {
     var count: Int { get }
     func labels(at index: Int) -> LabelSet
+    /// Reads labels cut to `names`, for a caller that looks at no others: an aggregation by few labels need not have those
+    /// of a thousand series put together.
+    func labelReader(keeping names: [ByteString]) -> any LabelReader
     /// Appends to `columns` the samples of series `index` in `[minTimeMs, maxTimeMs]`, both ends included, in order of
     /// time, staleness markers included. Duplicated timestamps do not occur.
     func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError)
+}
+
+/// Gives labels of the series of one set, cut to those asked for. Used by one thread at a time.
+///
+/// Series with the same labels mostly get one and the same array, so that to compare them is to compare addresses.
+public protocol LabelReader: AnyObject {
+    func labels(at index: Int) -> LabelSet
+}
+
+extension SeriesSet {
+    public func labelReader(keeping names: [ByteString]) -> any LabelReader { FilteringLabelReader(self, names) }
+}
+
+/// Cuts whole label sets.
+private final class FilteringLabelReader: LabelReader {
+    private let set: any SeriesSet
+    private let names: [ByteString]
+
+    init(_ set: any SeriesSet, _ names: [ByteString]) {
+        self.set = set
+        self.names = names
+    }
+
+    func labels(at index: Int) -> LabelSet { set.labels(at: index).filtered(names, keep: true) }
 }

@@ -1,8 +1,8 @@
 import ApusBytes
 import ApusModel
 
-/// Where targets come from. `static_configs` and `file_sd_configs` are read by the scraper; the other kinds
-/// (`DiscoverySection+Kinds`) are checked and named in `PrometheusConfig.inactiveSections`.
+/// Where targets come from. The scraper acts on `static_configs`, `file_sd_configs`, and of the other kinds
+/// (`DiscoverySection+Kinds`) on those in `active`; the rest is checked and named in `PrometheusConfig.inactiveSections`.
 enum DiscoverySection {
     static let targetGroup = ObjectSchema(
         "struct { Targets []string \"yaml:\\\"targets\\\"\"; Labels model.LabelSet \"yaml:\\\"labels\\\"\" }",
@@ -32,8 +32,9 @@ enum DiscoverySection {
 
     /// The discoveries of `o` that nothing acts on yet.
     static func inactive(_ o: ConfigObject) -> [String] {
-        kinds.map { "\($0.name)_sd_configs" }.filter { !o.list($0).isEmpty }
+        kinds.filter { !active.contains($0.name) }.map { "\($0.name)_sd_configs" }.filter { !o.list($0).isEmpty }
     }
+    private static let active: Set<String> = ["http", "dns"]
 
     /// A URL where `host:port` is wanted is a common mistake; relabelling could still mend it, so call this only
     /// where there is none.
@@ -70,6 +71,21 @@ extension DiscoveryConfigs {
             config.files = section.strings("files")
             config.refreshIntervalMs = section.int("refresh_interval")
             fileSDConfigs.append(config)
+        }
+        for section in o.objects("http_sd_configs") {
+            var config = HTTPSDConfig()
+            config.url = section.string("url")
+            config.refreshIntervalMs = section.int("refresh_interval")
+            config.http = HTTPClientConfig(section)
+            httpSDConfigs.append(config)
+        }
+        for section in o.objects("dns_sd_configs") {
+            var config = DNSSDConfig()
+            config.names = section.strings("names")
+            config.type = DNSSDConfig.RecordType(rawValue: section.string("type").uppercased()) ?? .srv
+            config.port = Int(clamping: section.int("port"))
+            config.refreshIntervalMs = section.int("refresh_interval")
+            dnsSDConfigs.append(config)
         }
     }
 }

@@ -40,13 +40,6 @@ public struct ScrapeConfig: Sendable, Hashable {
     public var fileSDConfigs: [FileSDConfig] { discovery.fileSDConfigs }
 }
 
-/// Where targets come from: the `*_sd_configs` and `static_configs` of a job or an Alertmanager.
-public struct DiscoveryConfigs: Sendable, Hashable {
-    public var staticConfigs: [StaticConfig] = []
-    public var fileSDConfigs: [FileSDConfig] = []
-    public init() {}
-}
-
 /// Targets that share labels: what `static_configs` lists and what discovery hands over.
 public struct TargetGroup: Sendable, Hashable {
     /// Each target's own labels: at least `__address__`, which may not be left out.
@@ -65,12 +58,3 @@ public struct TargetGroup: Sendable, Hashable {
 
 /// An entry of `static_configs`.
 public typealias StaticConfig = TargetGroup
-
-/// An entry of `file_sd_configs`.
-public struct FileSDConfig: Sendable, Hashable {
-    /// Absolute paths; the last path element may hold `*`.
-    public var files: [String] = []
-    /// How often the files are read again although nothing told of a change.
-    public var refreshIntervalMs: Int64 = 300_000
-    public init() {}
-}

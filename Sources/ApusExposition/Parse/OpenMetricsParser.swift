@@ -135,12 +135,7 @@ public struct OpenMetricsParser: Sendable {
         for (word, keyword) in Self.keywords where hasPrefix(line, word.span) {
             offset = start + word.count
             let name = try parseMetadataName(page, keyword: keyword, lineStart: start)
-            guard offset < end, page[offset] == UInt8(ascii: " ") else {
-                // HELP and UNIT may be empty, without the blank too.
-                guard offset == end, keyword != "TYPE" else { throw unexpected(page, "expected text in \(keyword)", from: start) }
-                offset = min(end + 1, page.count)
-                return try metadata(page, keyword, name, end..<end)
-            }
+            guard offset < end, page[offset] == UInt8(ascii: " ") else { throw unexpected(page, "expected text in \(keyword)", from: start) }
             let text = offset + 1..<end
             offset = min(end + 1, page.count)
             return try metadata(page, keyword, name, text)
@@ -370,11 +365,12 @@ public struct OpenMetricsParser: Sendable {
     private mutating func parseTimestamp(_ page: Span<UInt8>, lineStart: Int) throws(ExpositionError) -> Int64 {
         let start = offset
         let ms = try parseNumber(page, "timestamp", lineStart: lineStart) * 1000
-        guard ms > -0x1p63, ms < 0x1p63 else {
+        guard ms.isFinite else {
             throw pageError(
                 page, at: start, "invalid timestamp \(quotedForError(page.extracting(start..<offset)))", from: lineStart, to: offset)
         }
-        return Int64(ms)
+        // A time that no clock reaches becomes the earliest one, as upstream's conversion has it; no store takes it.
+        return ms.magnitude < 0x1p63 ? Int64(ms) : .min
     }
 
     private mutating func parseNumber(_ page: Span<UInt8>, _ what: String, lineStart: Int) throws(ExpositionError) -> Double {

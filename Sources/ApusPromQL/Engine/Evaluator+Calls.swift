@@ -80,7 +80,13 @@ extension Evaluator {
         let startKernel = options.useStartTimestamps && extent(ofRange: range) == .plain ? StartAwareKernel(name) : nil
         var seen: Set<LabelSet> = []
         let row = RowArena(width: steps.count).makeRow()
-        try forEachRangeSeries(range, steps, function: name.rawValue) { (series) throws(QueryError) in
+        func finish(_ labels: RowLabels, _ row: Row) throws(QueryError) {
+            if isCounterFunction, row.hasFloat { informIfNoCounter(labels.labels, range) }
+            let result = keepsName ? labels : dropName(labels)
+            if needsCheck, !seen.insert(result.labels).inserted { throw .duplicateLabels }
+            try sink(result, row)
+        }
+        func each(_ series: RangeSeries) throws(QueryError) {
             if series.mixed != nil {
                 try mixedWindows(series, name, range: range, &kernel, into: row)
             } else {
@@ -95,16 +101,33 @@ extension Evaluator {
                 bounds.touch(touched)
             }
             try bounds.work(row.count)
-            if row.isEmpty { return }
-            if isCounterFunction, row.hasFloat { informIfNoCounter(series.name.labels, range) }
-            let result = keepsName ? series.name : dropName(series.name)
-            if needsCheck, !seen.insert(result.labels).inserted { throw .duplicateLabels }
-            try sink(result, row)
+            if !row.isEmpty { try finish(series.name, row) }
+        }
+        guard startKernel == nil, tracer == nil, let (set, ahead) = try windowsAhead(range, kernel, steps, function: name.rawValue) else {
+            return try forEachRangeSeries(range, steps, function: name.rawValue, each)
+        }
+        guard let ahead else {
+            let all = SelectedSeries(set: set, indices: 0..<set.count)
+            return try evaluateRange(range, steps, function: name.rawValue, among: all, each)
+        }
+        try ahead.forEach { (index, outcome, row) throws(QueryError) in
+            if outcome.kind == .unusual {
+                let one = SelectedSeries(set: set, indices: index..<index + 1)
+                return try evaluateRange(range, steps, function: name.rawValue, among: one, each)
+            }
+            try take(outcome, row, finish)
         }
     }
 
     private func informIfNoCounter(_ labels: LabelSet, _ range: NodeID) {
         guard let name = labels[LabelNames.name], !name.isEmpty else { return }
+        if options.enableTypeAndUnitLabels {
+            let type = labels[LabelNames.type] ?? ByteString()
+            if type != "counter", type != "histogram" {
+                annotations.informPossiblyNoCounter(name, type: type, at: expression[range].range)
+            }
+            return
+        }
         let suffixes: [ByteString] = ["_total", "_sum", "_count", "_bucket"]
         if suffixes.contains(where: { name.hasSuffix($0) }) { return }
         annotations.informPossiblyNoCounter(name, at: expression[range].range)

@@ -15,6 +15,7 @@ extension Evaluator {
             try bounds.work(steps.count)
             let right = try scalar(binary.right, steps)
             let op = binary.op
+            if op.isTrim { throw .execution("operator \"\(op.rawValue)\" not allowed for Scalar operations") }
             value = .combine(value, right) { op.apply($0, $1) }
         }
         return value

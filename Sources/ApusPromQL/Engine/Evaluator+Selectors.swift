@@ -23,29 +23,48 @@ extension Evaluator {
     func decode(
         _ set: any SeriesSet, _ index: Int, _ minTimeMs: Int64, _ maxTimeMs: Int64, into scratch: ColumnScratch
     ) throws(QueryError) {
-        scratch.columns.removeAll()
-        do {
-            try set.decode(index, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, into: &scratch.columns)
-        } catch { throw .storage(error.description) }
-        try bounds.work(scratch.columns.count + 16)
+        try decodeSeries(set, index, minTimeMs, maxTimeMs, into: scratch, bounds)
     }
 
     /// `name{…}`: at each step the newest sample of each series.
     func instantSelector(
-        _ id: NodeID, _ selector: VectorSelector, _ steps: Steps, wants column: SelectedColumn, _ sink: RowSink
+        _ id: NodeID, _ selector: VectorSelector, _ steps: Steps, wants column: SelectedColumn,
+        among given: SelectedSeries? = nil, _ sink: RowSink
     ) throws(QueryError) {
         let isSmoothed = selector.extent == .smoothed && column == .value
         let placement = plan.placements[id.index]
         let references = References(steps: steps, atMs: placement.atMs, offsetMs: placement.offsetMs)
         let minTimeMs = QueryPlan.clamped(references.firstMs - lookbackMs + 1)
         let maxTimeMs = QueryPlan.clamped(references.lastMs + (isSmoothed ? lookbackMs : 0))
-        let set = try select(
-            selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: 0, function: "", steps)
-        tracer?.selected(id, set.count)
+        let set: any SeriesSet
+        if let given {
+            set = given.set
+        } else {
+            set = try select(selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: 0, function: "", steps)
+            tracer?.selected(id, set.count)
+            if column == .value, !isSmoothed,
+                let ahead = rowsAhead(
+                    set, steps, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs,
+                    { limits in
+                        InstantJob(
+                            set: set, needed: neededLabels[id], references: references, lookbackMs: lookbackMs,
+                            minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, bounds: limits)
+                    })
+            {
+                return try ahead.forEach { (index, outcome, row) throws(QueryError) in
+                    if outcome.kind == .unusual {
+                        let one = SelectedSeries(set: set, indices: index..<index + 1)
+                        return try instantSelector(id, selector, steps, wants: column, among: one, sink)
+                    }
+                    try take(outcome, row, sink)
+                }
+            }
+        }
+        let names = SeriesNames(set, needed: neededLabels[id])
         let scratch = ColumnScratch()
         let cleaned = ColumnScratch()
         let row = RowArena(width: steps.count).makeRow()
-        for index in 0..<set.count {
+        for index in given?.indices ?? 0..<set.count {
             try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
             tracer?.decoded(id, scratch.columns)
             if scratch.columns.count == 0 { continue }
@@ -73,9 +92,19 @@ extension Evaluator {
             bounds.touch(found)
             bounds.read(found)
             try bounds.hold(found)
-            try sink(RowLabels(labels: set.labels(at: index)), row)
+            try sink(names[index], row)
             bounds.release(found)
         }
+    }
+
+    /// Counts what came of a series and hands its row on.
+    func take(_ outcome: SeriesOutcome, _ row: Row, _ sink: RowSink) throws(QueryError) {
+        bounds.touch(outcome.touchedSamples)
+        bounds.read(outcome.readSamples)
+        try bounds.work(row.count)
+        try bounds.hold(outcome.heldSamples)
+        if outcome.kind == .row { try sink(outcome.name, row) }
+        bounds.release(outcome.heldSamples)
     }
 
     /// One series of a range vector, with what is needed to cut its windows.
@@ -93,7 +122,8 @@ extension Evaluator {
 
     /// What `forEachRangeSeries` does, untold: call that.
     func evaluateRange(
-        _ id: NodeID, _ steps: Steps, function: String, _ body: (RangeSeries) throws(QueryError) -> Void
+        _ id: NodeID, _ steps: Steps, function: String, among given: SelectedSeries? = nil,
+        _ body: (RangeSeries) throws(QueryError) -> Void
     ) throws(QueryError) {
         let id = expression.unwrapped(id)
         let placement = plan.placements[id.index]
@@ -117,15 +147,21 @@ extension Evaluator {
         switch expression[id].kind {
         case .matrixSelector(let matrix):
             guard case .vectorSelector(let selector) = expression[matrix.selector].kind else { return }
-            let set = try select(
-                selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: placement.rangeMs, function: function, steps)
-            tracer?.selected(id, set.count)
+            let set: any SeriesSet
+            if let given {
+                set = given.set
+            } else {
+                set = try select(
+                    selector, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs, rangeMs: placement.rangeMs, function: function, steps)
+                tracer?.selected(id, set.count)
+            }
+            let names = SeriesNames(set, needed: neededLabels[matrix.selector])
             let cleaned = ColumnScratch()
-            for index in 0..<set.count {
+            for index in given?.indices ?? 0..<set.count {
                 try decode(set, index, minTimeMs, maxTimeMs, into: scratch)
                 tracer?.decoded(id, scratch.columns)
                 if scratch.columns.hasHistograms, plan.readsTotals[matrix.selector.index] { scratch.reduceToTotals() }
-                let name = RowLabels(labels: set.labels(at: index))
+                let name = names[index]
                 let samples = Samples(scratch)
                 var given = scratch
                 if samples.hasMarkers {
@@ -174,7 +210,7 @@ extension Evaluator {
 
 extension References {
     /// How many samples, all between the first window's start and the last one's end, are in a window.
-    fileprivate func coveredCount(of columns: borrowing SampleColumns, rangeMs: Int64) -> Int {
+    func coveredCount(of columns: borrowing SampleColumns, rangeMs: Int64) -> Int {
         let (stepMs, first) = (atMs == nil && steps.count > 1 ? steps.stepMs : 0, firstMs)
         // Windows that touch or overlap leave nothing out.
         if stepMs <= rangeMs { return columns.count }

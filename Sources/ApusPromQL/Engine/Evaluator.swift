@@ -15,6 +15,8 @@ final class Evaluator {
     let options: EngineOptions
     let lookbackMs: Int64
     let querier: (any Querier)?
+    /// Has threads that may help; `nil` for an evaluation on one thread.
+    let executor: QueryExecutor?
     let bounds: QueryGuard
     let annotations: Annotations
     let limit: Int
@@ -22,10 +24,12 @@ final class Evaluator {
     let tracer: QueryTracer?
 
     private(set) var seriesSelected = 0
+    let neededLabels: NeededLabels
+    private var namelessLabels = NamelessLabels()
 
     init(
         _ expression: Expression, plan: QueryPlan, options: EngineOptions, lookbackMs: Int64, limit: Int,
-        querier: (any Querier)?, bounds: QueryGuard, tracer: QueryTracer? = nil
+        querier: (any Querier)?, executor: QueryExecutor?, bounds: QueryGuard, tracer: QueryTracer? = nil
     ) {
         self.expression = expression
         self.plan = plan
@@ -33,9 +37,11 @@ final class Evaluator {
         self.lookbackMs = lookbackMs
         self.limit = limit
         self.querier = querier
+        self.executor = executor
         self.bounds = bounds
         self.tracer = tracer
         annotations = Annotations(query: expression.query)
+        neededLabels = NeededLabels(expression, plan, delaysNameRemoval: options.enableDelayedNameRemoval)
     }
 
     var delaysNameRemoval: Bool { options.enableDelayedNameRemoval }
@@ -90,7 +96,7 @@ final class Evaluator {
 
     /// The name of a result that is no longer its operand's metric.
     func dropName(_ name: RowLabels) -> RowLabels {
-        delaysNameRemoval ? RowLabels(labels: name.labels, dropsName: true) : RowLabels(labels: name.labels.withoutReserved)
+        delaysNameRemoval ? RowLabels(labels: name.labels, dropsName: true) : RowLabels(labels: namelessLabels[name.labels])
     }
 
     /// Changes each row of an operand in place and drops names.

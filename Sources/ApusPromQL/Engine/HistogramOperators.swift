@@ -15,7 +15,6 @@ enum MixedSample {
 
 /// What an operator makes of two samples.
 private enum OperatorOutcome {
-    /// Of a comparison without `bool`: the left operand, as the comparison holds.
     case sample(MixedSample)
     case comparison(holds: Bool)
     /// These two do not go together.
@@ -29,21 +28,6 @@ struct MixedOperator {
     let annotations: Annotations
     /// Of the whole operation, for annotations.
     let range: Range<Int>
-
-    /// The sample that takes the place of `kept`; `nil` for none.
-    ///
-    /// - Parameter kept: the operand whose place the result takes. What a comparison keeps is this one.
-    /// - Parameter isSwapped: whether `kept` is the right operand.
-    func apply(_ kept: MixedSample, _ other: MixedSample, isSwapped: Bool) -> MixedSample? {
-        let outcome = isSwapped ? outcome(other, kept) : outcome(kept, other)
-        switch outcome {
-        case .sample(let sample): return sample
-        case .nothing: return nil
-        case .comparison(let holds):
-            if returnsBool { return .float(holds ? 1 : 0) }
-            return holds ? kept : nil
-        }
-    }
 
     private func outcome(_ left: MixedSample, _ right: MixedSample) -> OperatorOutcome {
         switch (left, right) {
@@ -101,14 +85,25 @@ struct MixedOperator {
         }
     }
 
-    /// `target op other` at each step at which both have a sample; elsewhere the target becomes absent.
-    func combine(_ target: Row, with other: some StepValues, isSwapped: Bool) {
+    /// `target op other` at each step at which both have a sample; elsewhere the target becomes absent. What a comparison
+    /// keeps is the target's sample.
+    ///
+    /// - Parameter isSwapped: whether the target is the right operand.
+    /// - Parameter matched: for a filter, loses the steps at which the two do not go together: that is no match.
+    func combine(_ target: Row, with other: some StepValues, isSwapped: Bool, matched: Row? = nil) {
         for step in 0..<target.count {
             guard let kept = target.sample(step) else { continue }
-            if let sample = other.sample(step), let result = apply(kept, sample, isSwapped: isSwapped) {
-                target.setSample(result, at: step)
-            } else {
+            guard let sample = other.sample(step) else {
                 target[step] = Absent.value
+                continue
+            }
+            switch isSwapped ? outcome(sample, kept) : outcome(kept, sample) {
+            case .sample(let result): target.setSample(result, at: step)
+            case .comparison(let holds) where returnsBool: target[step] = holds ? 1 : 0
+            case .comparison(let holds): if !holds { target[step] = Absent.value }
+            case .nothing:
+                target[step] = Absent.value
+                matched?[step] = Absent.value
             }
         }
     }

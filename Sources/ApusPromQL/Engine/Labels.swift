@@ -5,6 +5,8 @@ import ApusModel
 enum LabelNames {
     static let name: ByteString = "__name__"
     static let bucket: ByteString = "le"
+    /// The metric's type, where a target's pages said it and were asked for it.
+    static let type: ByteString = "__type__"
     /// What an operation removes when its result is no longer the metric that went in.
     static let reserved: [ByteString] = ["__name__", "__type__", "__unit__"]
 }

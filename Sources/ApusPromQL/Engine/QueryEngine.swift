@@ -169,7 +169,7 @@ public final class QueryEngine: Sendable {
     private func evaluate(_ request: QueryRequest, _ activity: QueryActivity) throws(QueryError) -> QueryResult {
         activity.start(atNs: time.monotonicNs())
         options.tracker?.started(activity)
-        let run = QueryRun(request: request, engine: options, time: time, activity: activity)
+        let run = QueryRun(request: request, engine: options, time: time, executor: executor, activity: activity)
         var statistics = QueryStatistics()
         let outcome = Result { () throws(QueryError) in try run.execute(&statistics) }
         var error: QueryError?

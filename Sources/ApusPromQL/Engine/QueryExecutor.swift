@@ -13,17 +13,19 @@ import ApusModel
 ///
 /// Threads start with the first query. At most `maxConcurrency` queries run or wait their turn on a thread; those beyond
 /// wait behind them, in order.
-@safe final class QueryExecutor: @unchecked Sendable {
-    // `@unchecked`: `queue`, `running`, `isStopping` and `threads` are touched only under `mutex`.
-    private let threadCount: Int
+final class QueryExecutor: @unchecked Sendable {
+    // `@unchecked`: `queue`, `running`, `isStopping` and `threads` are touched only under `monitor`, and so is what stands beside them.
+    let threadCount: Int
     private let maxConcurrency: Int
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let monitor = Monitor()
     private var queue: [@Sendable () -> Void] = []
     /// Index of the next to run; what is before it is done with.
     private var head = 0
     private var running = 0
     private var threads = 0
+    /// Parts of queries that run, for threads without a query of their own.
+    private var assists: [@Sendable () -> Void] = []
+    private var assisting = 0
     private var isStopping = false
 
     /// A query's brackets may nest a thousand deep, and each level takes several frames. Only what is touched costs memory.
@@ -33,31 +35,18 @@ import ApusModel
         let cores = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         threadCount = max(1, min(threads > 0 ? threads : cores, maxConcurrency))
         self.maxConcurrency = maxConcurrency
-        unsafe pthread_mutex_init(mutex, nil)
-        unsafe pthread_cond_init(condition, nil)
     }
 
-    deinit {
-        unsafe pthread_cond_destroy(condition)
-        unsafe pthread_mutex_destroy(mutex)
-        unsafe condition.deallocate()
-        unsafe mutex.deallocate()
-    }
-
-    private func withLock<R>(_ body: () -> R) -> R {
-        unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        return body()
-    }
+    private func withLock<R>(_ body: () -> R) -> R { monitor.locked(body) }
 
     /// - Returns: whether all threads have work, so that this has to wait for one.
     @discardableResult
     func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
         let (startsThread, mustWait) = withLock {
             queue.append(work)
-            let starts = threads < threadCount && running + queue.count - head > threads
+            let starts = threads < threadCount && running + assisting + assists.count + queue.count - head > threads
             if starts { threads += 1 }
-            unsafe pthread_cond_signal(condition)
+            monitor.wakeOne()
             return (starts, running + queue.count - head > threadCount)
         }
         if startsThread, !startThread() {
@@ -71,6 +60,25 @@ import ApusModel
         return mustWait
     }
 
+    /// Has up to `count` threads that have nothing to do run `work` as well. None may: whoever asks must not wait for it.
+    func assist(_ count: Int, _ work: @escaping @Sendable () -> Void) {
+        var startsThreads = 0
+        withLock {
+            if isStopping || head < queue.count { return }
+            let idle = threads - running - assisting - assists.count
+            let asked = min(count, max(0, idle) + threadCount - threads)
+            if asked <= 0 { return }
+            for _ in 0..<asked { assists.append(work) }
+            startsThreads = max(0, asked - max(0, idle))
+            threads += startsThreads
+            monitor.wakeAll()
+        }
+        for _ in 0..<startsThreads where !startThread() { withLock { threads -= 1 } }
+    }
+
+    /// Whether a query waits for a thread.
+    var hasWaitingQueries: Bool { withLock { head < queue.count } }
+
     /// Queries on a thread, and queries behind them.
     func load() -> (running: Int, queued: Int) { withLock { (running, queue.count - head) } }
 
@@ -78,7 +86,7 @@ import ApusModel
     func stop() {
         withLock {
             isStopping = true
-            unsafe pthread_cond_broadcast(condition)
+            monitor.wakeAll()
         }
     }
 
@@ -103,27 +111,31 @@ import ApusModel
     }
 
     private func serve() {
-        while let work = next(waits: true) {
+        while let (work, isAssist) = next(waits: true) {
             work()
-            withLock { running -= 1 }
+            withLock { if isAssist { assisting -= 1 } else { running -= 1 } }
         }
     }
 
     private func drain() {
-        while let work = next(waits: false) {
+        while let (work, isAssist) = next(waits: false) {
             work()
-            withLock { running -= 1 }
+            withLock { if isAssist { assisting -= 1 } else { running -= 1 } }
         }
     }
 
-    private func next(waits: Bool) -> (@Sendable () -> Void)? {
+    private func next(waits: Bool) -> (work: @Sendable () -> Void, isAssist: Bool)? {
         withLock {
             while head == queue.count {
+                if waits, let assist = assists.popLast() {
+                    assisting += 1
+                    return (assist, true)
+                }
                 if isStopping || !waits {
                     if waits { threads -= 1 }
                     return nil
                 }
-                unsafe pthread_cond_wait(condition, mutex)
+                monitor.wait()
             }
             let work = queue[head]
             queue[head] = {}
@@ -136,7 +148,7 @@ import ApusModel
                 head = 0
             }
             running += 1
-            return work
+            return (work, false)
         }
     }
 }

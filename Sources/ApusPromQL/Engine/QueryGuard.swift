@@ -2,9 +2,13 @@ import ApusModel
 
 /// What holds a query within its bounds: time, memory, and the caller's patience. One for each query.
 final class QueryGuard {
-    private let time: any TimeSource
-    let deadlineNs: UInt64
-    private let cancellation: CancellationFlag?
+    /// When to give up: what threads that help with a query need to know.
+    struct Limits: Sendable {
+        let time: any TimeSource
+        let deadlineNs: UInt64
+        let cancellation: CancellationFlag?
+    }
+    let limits: Limits
     private let maxSamples: Int
     private let memory: (any QueryMemory)?
     /// Told of what is held, for those who watch.
@@ -25,14 +29,23 @@ final class QueryGuard {
     /// Samples taken from the storage: as those, but a sample that several windows of one range selector share counts once.
     private(set) var readSamples = 0
 
-    init(time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int, memory: (any QueryMemory)? = nil, activity: QueryActivity? = nil) {
-        self.time = time
-        self.deadlineNs = deadlineNs
-        self.cancellation = cancellation
+    init(
+        time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int, memory: (any QueryMemory)? = nil,
+        activity: QueryActivity? = nil
+    ) {
+        limits = Limits(time: time, deadlineNs: deadlineNs, cancellation: cancellation)
         self.maxSamples = maxSamples
         self.memory = memory
         self.activity = activity
     }
+
+    /// For a thread that helps with a query. What it holds is counted by the query's own.
+    convenience init(_ limits: Limits) {
+        self.init(
+            time: limits.time, deadlineNs: limits.deadlineNs, cancellation: limits.cancellation, maxSamples: .max)
+    }
+
+    var deadlineNs: UInt64 { limits.deadlineNs }
 
     deinit {
         let lent = grantedSamples - Self.grantSamples
@@ -43,8 +56,8 @@ final class QueryGuard {
     func check() throws(QueryError) {
         activity?.publish(
             touchedSamples: touchedSamples, heldBytes: heldSamples &* Self.sampleBytes, peakBytes: peakSamples &* Self.sampleBytes)
-        if cancellation?.isCanceled == true { throw .evaluationCanceled }
-        if time.monotonicNs() > deadlineNs { throw .timedOut }
+        if limits.cancellation?.isCanceled == true { throw .evaluationCanceled }
+        if limits.time.monotonicNs() > limits.deadlineNs { throw .timedOut }
     }
 
     /// Counts work, and checks after every few thousand units of it.

@@ -7,6 +7,7 @@ struct QueryRun {
     let request: QueryRequest
     let engine: EngineOptions
     let time: any TimeSource
+    let executor: QueryExecutor?
     let activity: QueryActivity
 
     private var query: ByteString { request.query }
@@ -48,7 +49,7 @@ struct QueryRun {
         let tracer = options.explains ? QueryTracer(expression, time: time) : nil
         let evaluator = Evaluator(
             expression, plan: plan, options: engine, lookbackMs: lookbackMs, limit: options.limit, querier: querier,
-            bounds: bounds, tracer: tracer)
+            executor: executor, bounds: bounds, tracer: tracer)
         statistics.prepareSeconds = clock.observe(.prepareTime, since: startedNs)
 
         startedNs = time.monotonicNs()

@@ -161,7 +161,7 @@ struct VectorJoin {
             }
         }
         if target.mayHoldHistograms || other.mayHoldHistograms || binary.op.isTrim {
-            mixed.combine(target, with: other, isSwapped: isSwapped)
+            mixed.combine(target, with: other, isSwapped: isSwapped, matched: isFilter ? matched : nil)
             guard isFilter, isSwapped else { return }
             for step in 0..<target.count where !target[step].isAbsent {
                 if let left = other.sample(step) { target.setSample(left, at: step) }

@@ -18,7 +18,7 @@ struct Window {
 }
 
 /// A range function over the windows of one series. One value is made for a call and used for all its series.
-protocol WindowKernel {
+protocol WindowKernel: Sendable {
     /// Looks at all samples of a series before its windows are asked for.
     mutating func prepare(_ samples: Samples)
 

@@ -42,6 +42,8 @@ public struct EngineOptions: Sendable {
     /// `--enable-feature=promql-delayed-name-removal`: metric names go at the end of the query, so that `label_replace`
     /// can still use them.
     public var enableDelayedNameRemoval = false
+    /// `--enable-feature=type-and-unit-labels`: `__type__` tells what is a counter, and the name does not matter.
+    public var enableTypeAndUnitLabels = false
     /// `--enable-feature=use-start-timestamps`: `rate`, `increase`, `irate` and `resets` heed when a sample's counting began.
     public var useStartTimestamps = false
     /// What the parser accepts.

@@ -69,7 +69,8 @@ struct FileDiscovery: Sendable {
     }
 
     /// Target groups from YAML, of which JSON is a part: a list of `{targets: […], labels: {…}}`.
-    static func parse(_ bytes: [UInt8], path: String) throws(FileError) -> [TargetGroup] {
+    /// - Parameter label: the one that says where a target was found.
+    static func parse(_ bytes: [UInt8], path: String, label: ByteString = "__meta_filepath") throws(FileError) -> [TargetGroup] {
         let node: Node?
         do { node = try Yams.compose(yaml: String(decoding: bytes, as: UTF8.self)) } catch { throw FileError("\(path): \(error)") }
         guard let node, node.null == nil else { return [] }
@@ -101,7 +102,7 @@ struct FileDiscovery: Sendable {
                 case nil: throw FileError("\(path): group \(index): a key must be a string")
                 }
             }
-            labels.append(Label("__meta_filepath", ByteString(path)))
+            labels.append(Label(label, ByteString(path)))
             group.labels = LabelSet(labels)
             groups.append(group)
         }

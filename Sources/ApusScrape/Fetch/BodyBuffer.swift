@@ -86,6 +86,11 @@ import Glibc
         count += added
     }
 
+    func copy() -> [UInt8] {
+        // SAFETY: `count` bytes at `start` are initialised.
+        unsafe Array(UnsafeBufferPointer(start: start, count: count))
+    }
+
     /// Lends the bytes.
     func withSpan<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
         // SAFETY: `count` bytes at `start` are initialised and stay put while the caller, the only owner, is in `body`.

@@ -1,6 +1,6 @@
 import ApusConfig
 
-/// One GET of one target's page.
+/// One request: a GET of one target's page, or what discovery asks.
 struct FetchRequest: Sendable {
     /// Requests of one key share a connection; at most one of them is under way.
     let key: UInt64
@@ -13,6 +13,8 @@ struct FetchRequest: Sendable {
     /// Bytes of the body as sent: one more than may be is refused by the worker, far more never arrives.
     var bodyLimit: Int
     var client: HTTPClientConfig
+    /// Sent as a form with POST; nil for a GET.
+    var form: String?
     /// The path of a Unix socket to speak over, or "".
     var unixSocket = ""
 }

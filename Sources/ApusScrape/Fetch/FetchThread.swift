@@ -34,7 +34,7 @@ protocol FetchDriver: AnyObject, Sendable {
         self.driver = driver
         self.time = time
         self.pool = pool
-        guard Self.curlIsReady, let multi = unsafe curl_multi_init() else { return nil }
+        guard curlIsReady, let multi = unsafe curl_multi_init() else { return nil }
         unsafe self.multi = OpaquePointer(multi)
         epoll = clinux_epoll()
         wakeup = clinux_eventfd()
@@ -46,8 +46,6 @@ protocol FetchDriver: AnyObject, Sendable {
         if epoll >= 0 { close(epoll) }
         if wakeup >= 0 { close(wakeup) }
     }
-
-    private static let curlIsReady: Bool = ccurl_global_init() == CURLE_OK
 
     func start() {
         // SAFETY: libcurl calls back on this thread only, inside calls that this object makes.

@@ -110,6 +110,11 @@ import Glibc
         for header in headers { unsafe headerList = curl_slist_append(headerList, header) }
         unsafe ccurl_set_list(handle, CURLOPT_HTTPHEADER, headerList)
         unsafe ccurl_set_string(handle, CURLOPT_URL, target)
+        if let form = request.form, redirects == 0 {
+            unsafe ccurl_set_string(handle, CURLOPT_COPYPOSTFIELDS, form)
+        } else {
+            unsafe ccurl_set_long(handle, CURLOPT_HTTPGET, 1)
+        }
         let leftMs = deadlineNs > nowNs ? Int((deadlineNs - nowNs) / 1_000_000) : 0
         unsafe ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, max(leftMs, 1))
         unsafe ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, max(leftMs, 1))
@@ -120,9 +125,7 @@ import Glibc
         unsafe ccurl_set_long(handle, CURLOPT_HTTP_VERSION, client.enableHTTP2 ? Int(CURL_HTTP_VERSION_2TLS) : Int(CURL_HTTP_VERSION_1_1))
         unsafe ccurl_set_long(handle, CURLOPT_SSL_VERIFYPEER, tls.insecureSkipVerify ? 0 : 1)
         unsafe ccurl_set_long(handle, CURLOPT_SSL_VERIFYHOST, tls.insecureSkipVerify ? 0 : 2)
-        if !tls.caFile.isEmpty { unsafe ccurl_set_string(handle, CURLOPT_CAINFO, tls.caFile) }
-        if !tls.certificateFile.isEmpty { unsafe ccurl_set_string(handle, CURLOPT_SSLCERT, tls.certificateFile) }
-        if !tls.keyFile.isEmpty { unsafe ccurl_set_string(handle, CURLOPT_SSLKEY, tls.keyFile) }
+        // Files were read by `loadTLS`: another content is another client to libcurl, which then opens a new connection.
         setBlob(CURLOPT_CAINFO_BLOB, tls.ca)
         setBlob(CURLOPT_SSLCERT_BLOB, tls.certificate)
         setBlob(CURLOPT_SSLKEY_BLOB, tls.key.value)

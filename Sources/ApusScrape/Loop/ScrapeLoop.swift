@@ -63,7 +63,8 @@ final class ScrapeLoop: Sendable {
     }
 
     /// The request to make, or why there is none.
-    func makeRequest() -> Result<FetchRequest, FetchFailure> {
+    /// - Parameter token: for a client with `oauth2`.
+    func makeRequest(token: OAuth2Token? = nil) -> Result<FetchRequest, FetchFailure> {
         if let forcedError { return .failure(FetchFailure(forcedError)) }
         let limit = bodyLimit
         var request = FetchRequest(
@@ -77,7 +78,8 @@ final class ScrapeLoop: Sendable {
             timeoutMs: target.timeoutMs, bodyLimit: limit + limit / 1024 + 1024, client: config.http)
         request.unixSocket = target.unixSocket
         do {
-            request.privateHeaders = try makePrivateHeaders(config.http)
+            request.privateHeaders = try makePrivateHeaders(config.http, token: token)
+            request.client.tls = try loadTLS(config.http.tls)
             return .success(request)
         } catch {
             return .failure(FetchFailure("Get \"\(target.url)\": \(error)"))

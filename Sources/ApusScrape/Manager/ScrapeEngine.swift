@@ -1,3 +1,4 @@
+import ApusConfig
 import ApusModel
 import ApusStorage
 
@@ -13,6 +14,8 @@ final class ScrapeEngine: FetchDriver {
     private let observer: (any ScrapeObserver)?
     private let log: ScrapeLog
     private let pool = BufferPool()
+    private let authorizer: Authorizer
+    private let failureLog = FailureLog()
     private let jobs = BlockingQueue<Job>()
     private let state = Locked(State())
     private let threads = Locked(Threads())
@@ -25,6 +28,8 @@ final class ScrapeEngine: FetchDriver {
         var underWay: [UInt64: Started] = [:]
         var ending: [UInt64: Int64] = [:]
         var forget: [UInt64] = []
+        /// Requests that waited for a token.
+        var authorized: [FetchRequest] = []
         var nextKey: UInt64 = 1
     }
     private struct Started {
@@ -49,6 +54,14 @@ final class ScrapeEngine: FetchDriver {
         self.options = options
         self.log = log
         self.observer = observer
+        authorizer = Authorizer(tokens: TokenStore(time: time, userAgent: options.userAgent))
+    }
+
+    /// The configuration was loaded anew.
+    /// - Parameter tokens: the `oauth2` sections that it has.
+    func reloaded(tokens: Set<HTTPClientConfig.OAuth2>) {
+        authorizer.keep(tokens)
+        failureLog.reopen()
     }
 
     var statistics: ScrapeStatistics { counters.withLock { $0 } }
@@ -79,6 +92,7 @@ final class ScrapeEngine: FetchDriver {
             return (threads.fetch, threads.workers)
         }
         fetch?.stop()
+        authorizer.stop()
         jobs.close()
         for worker in workers { worker.join() }
     }
@@ -133,7 +147,7 @@ final class ScrapeEngine: FetchDriver {
         var ending: [(ScrapeLoop, Int64)] = []
         var intervals: [(String, Double)] = []
         var skipped: UInt64 = 0
-        let (forget, nextNs) = state.withLock { state in
+        let (forget, nextNs, authorized) = state.withLock { state in
             for due in state.schedule.takeDue(atNs: nowNs) {
                 guard let loop = state.loops[due.key] else { continue }
                 switch due.kind {
@@ -153,8 +167,11 @@ final class ScrapeEngine: FetchDriver {
                     starting.append((loop, started))
                 }
             }
-            defer { state.forget = [] }
-            return (state.forget, state.schedule.nextNs)
+            defer {
+                state.forget = []
+                state.authorized = []
+            }
+            return (state.forget, state.schedule.nextNs, state.authorized)
         }
         if skipped > 0 {
             let lost = skipped
@@ -162,16 +179,44 @@ final class ScrapeEngine: FetchDriver {
         }
         for (interval, seconds) in intervals { observer?.observeInterval(interval, seconds: seconds) }
         for (loop, timestampMs) in ending { jobs.push(.endOfRun(loop, timestampMs: timestampMs)) }
-        var requests: [FetchRequest] = []
+        var requests = authorized
         for (loop, started) in starting {
-            switch loop.makeRequest() {
-            case .success(let request): requests.append(request)
-            case .failure(let failure):
-                jobs.push(
-                    .scraped(loop, .failed(failure), timestampMs: started.timestampMs, startedNs: started.startedNs))
+            var token: OAuth2Token?
+            if let oauth2 = loop.config.http.oauth2, loop.forcedError == nil {
+                token = authorizer.tokens.cached(oauth2)
+                if token == nil {
+                    authorize(loop, oauth2, started)
+                    continue
+                }
             }
+            if let request = request(loop, token: token, started) { requests.append(request) }
         }
         return (requests, forget, nextNs)
+    }
+
+    /// The request of a scrape; nil when there can be none, which then is its outcome.
+    private func request(_ loop: ScrapeLoop, token: OAuth2Token?, _ started: Started) -> FetchRequest? {
+        switch loop.makeRequest(token: token) {
+        case .success(let request): return request
+        case .failure(let failure):
+            jobs.push(.scraped(loop, .failed(failure), timestampMs: started.timestampMs, startedNs: started.startedNs))
+            return nil
+        }
+    }
+
+    private func authorize(_ loop: ScrapeLoop, _ oauth2: HTTPClientConfig.OAuth2, _ started: Started) {
+        authorizer.authorize(oauth2, timeoutMs: loop.target.timeoutMs) { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success(let token):
+                guard let request = request(loop, token: token, started) else { return }
+                state.withLock { $0.authorized.append(request) }
+                wake()
+            case .failure(let error):
+                let failure = FetchFailure("Get \"\(loop.target.url)\": \(error)")
+                jobs.push(.scraped(loop, .failed(failure), timestampMs: started.timestampMs, startedNs: started.startedNs))
+            }
+        }
     }
 
     func finished(key: UInt64, _ outcome: FetchOutcome) {
@@ -203,10 +248,20 @@ final class ScrapeEngine: FetchDriver {
 
     private func logProblems(_ report: ScrapeReport, loop: ScrapeLoop) {
         let target = [(name: "scrape_pool", value: loop.config.jobName), (name: "target", value: loop.target.url)]
-        if let error = report.error { log(.debug, "Scrape failed", target + [(name: "err", value: error)]) }
+        if let error = report.error {
+            log(.debug, "Scrape failed", target + [(name: "err", value: error)])
+            let file = loop.config.scrapeFailureLogFile
+            if !file.isEmpty,
+                let problem = failureLog.write(
+                    file, timeMs: time.wallMs(), message: error, scrapePool: loop.config.jobName, target: loop.target.url)
+            {
+                log(.error, "Error writing scrape failure log", [("scrape_pool", loop.config.jobName), ("err", problem)])
+            }
+        }
         let dropped = [
             ("Error on ingesting out-of-order samples", report.outOfOrder),
             ("Error on ingesting samples with different value but same timestamp", report.duplicates),
+            ("Error on ingesting out-of-order exemplars", report.outOfOrderExemplars),
             ("Error on ingesting samples that are too old or are too far into the future", report.outOfBounds),
         ]
         for (message, count) in dropped where count > 0 {

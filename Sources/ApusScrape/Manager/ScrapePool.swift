@@ -44,8 +44,11 @@ struct ScrapePool {
 
     /// Compares the discovered targets with the running loops.
     /// - Parameter restart: whether loops of targets that are still there must start anew too.
-    mutating func sync(restart: Bool, options: ScrapeOptions, makeKey: () -> UInt64) -> Change {
-        let targets = TargetSet(groups: config.staticConfigs + files.flatMap(\.groups), config: config)
+    /// - Parameter discovered: what the providers of the job know.
+    mutating func sync(restart: Bool, discovered: [TargetGroup], options: ScrapeOptions, makeKey: () -> UInt64) -> Change {
+        let groups = config.staticConfigs + files.flatMap(\.groups) + discovered
+        let targets = TargetSet(groups: groups, config: config, shard: options.shard)
+        statistics.discovered = groups.reduce(0) { $0 + $1.targets.count }
         var change = Change()
         change.failures = targets.failures
         var old = loops

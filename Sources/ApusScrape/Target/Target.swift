@@ -115,6 +115,9 @@ extension Target {
     }
 }
 
+/// A text as the forms of the web have it.
+func formEncoded(_ text: String) -> String { percentEncoded(text, keeping: "-_.~", spaceAsPlus: true) }
+
 private func percentEncoded(_ text: String, keeping: String, spaceAsPlus: Bool) -> String {
     let kept = Set(keeping.utf8)
     let digits = Array("0123456789ABCDEF".utf8)
@@ -140,20 +143,28 @@ struct TargetSet {
     /// What was wrong with a target, and where.
     var failures: [String] = []
 
-    init(groups: [TargetGroup], config: ScrapeConfig) {
+    /// - Parameter shard: the part of all targets that is scraped here; the others count as dropped.
+    init(groups: [TargetGroup], config: ScrapeConfig, shard: Shard? = nil) {
         var identities: Set<UInt64> = []
         for group in groups {
             for (index, own) in group.targets.enumerated() {
                 switch Target.make(own, group: group.labels, config: config) {
                 case .active(let target):
+                    if let shard, !shard.owns(target.cacheIdentity) {
+                        drop(target.discoveredLabels, config)
+                        continue
+                    }
                     if identities.insert(target.identity).inserted { active.append(target) }
-                case .dropped(let labels):
-                    droppedCount += 1
-                    let limit = config.limits.keepDroppedTargets
-                    if limit == 0 || dropped.count < limit { dropped.append(labels) }
+                case .dropped(let labels): drop(labels, config)
                 case .failed(let reason): failures.append("instance \(index) in group \(group.source): \(reason)")
                 }
             }
         }
+    }
+
+    private mutating func drop(_ labels: LabelSet, _ config: ScrapeConfig) {
+        droppedCount += 1
+        let limit = config.limits.keepDroppedTargets
+        if limit == 0 || dropped.count < limit { dropped.append(labels) }
     }
 }

@@ -75,6 +75,7 @@ func collectScrape(_ scrape: ScrapeManager, into sink: inout MetricSink) {
     ] {
         sink.counter("prometheus_target_" + name, help: help, Double(count))
     }
+    collectDiscovery(statistics, into: &sink)
     sink.counter("apus_scrapes_total", help: "Scrapes done.", Double(statistics.scrapes))
     sink.counter("apus_scrapes_failed_total", help: "Scrapes that failed.", Double(statistics.scrapesFailed))
     sink.counter("apus_scrape_samples_scraped_total", help: "Samples that targets exposed.", Double(statistics.samplesScraped))

@@ -163,6 +163,8 @@ final class BlockSeriesSet: SeriesSet {
 
     func labels(at index: Int) -> LabelSet { self.index.labelSet(of: series[index].entry) ?? .empty }
 
+    func labelReader(keeping names: [ByteString]) -> any LabelReader { BlockLabelReader(index, series, names) }
+
     func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
         let one = series[index]
         let deleted = tombstones[UInt64(one.ref)]
@@ -182,4 +184,32 @@ final class BlockSeriesSet: SeriesSet {
             }
         } catch { throw StorageError(error.description) }
     }
+}
+
+/// Reads labels by their symbols, which are numbered in the order of bytes.
+private final class BlockLabelReader: LabelReader {
+    private let index: IndexReader
+    private let series: [BlockSeries]
+    private let names: [ByteString]
+    /// Those of `names` that some series of the block has.
+    private let symbols: [UInt64]
+    private var projection = LabelProjection()
+
+    init(_ index: IndexReader, _ series: [BlockSeries], _ names: [ByteString]) {
+        self.index = index
+        self.series = series
+        self.names = names
+        symbols = Set(names).compactMap { $0.isEmpty ? nil : index.symbols.find($0.bytes.span) }
+    }
+
+    func labels(at index: Int) -> LabelSet {
+        if symbols.isEmpty { return .empty }
+        let entry = series[index].entry
+        guard symbols.count <= LabelProjection.maximumNames, let key = self.index.projectionKey(of: entry, symbols) else {
+            return cut(entry)
+        }
+        return projection.labels(key) { cut(entry) }
+    }
+
+    private func cut(_ entry: SeriesEntry) -> LabelSet { index.labelSet(of: entry)?.filtered(names, keep: true) ?? .empty }
 }

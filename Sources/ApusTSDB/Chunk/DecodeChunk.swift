@@ -73,7 +73,14 @@ func decodeXORChunk(
         var end = try unsafe decodeXOR(base, sizeBytes: sizeBytes, count: count, limit: limit, times: times, values: values)
         while unsafe end > 0 && times[end &- 1] > maxTimeMs { end &-= 1 }
         var start = 0
-        while unsafe start < end && times[start] < minTimeMs { start &+= 1 }
+        // A chunk holds hours or a moment more than is wanted: seldom anything in between.
+        if unsafe end > 0 && times[0] < minTimeMs {
+            var high = end
+            while start < high {
+                let middle = (start &+ high) &>> 1
+                if unsafe times[middle] < minTimeMs { start = middle &+ 1 } else { high = middle }
+            }
+        }
         if start > 0 {
             // SAFETY: both ranges lie in the room; `update` allows overlap.
             unsafe times.update(from: times + start, count: end &- start)

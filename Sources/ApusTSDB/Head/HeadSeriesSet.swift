@@ -24,6 +24,12 @@ final class HeadSeriesSet: SeriesSet {
 
     func labels(at index: Int) -> LabelSet { selection.labels.labelSet(at: selection.views[index].labelOffset) }
 
+    func labelReader(keeping names: [ByteString]) -> any LabelReader {
+        // To look for a symbol is to read what a writer may be changing.
+        let symbols = head.locked { Set(names).compactMap { selection.labels.symbols.find($0.bytes.span) } }
+        return HeadLabelReader(selection, names, symbols)
+    }
+
     func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
         if minTimeMs > maxTimeMs { return }
         let view = selection.views[index]
@@ -94,4 +100,34 @@ final class HeadSeriesSet: SeriesSet {
             return true
         }
     }
+}
+
+/// Reads labels by the numbers of their pairs.
+private final class HeadLabelReader: LabelReader {
+    private let selection: Selection
+    private let names: [ByteString]
+    /// Of those of `names` that the head knows.
+    private let symbols: [UInt32]
+    private var projection = LabelProjection()
+
+    init(_ selection: Selection, _ names: [ByteString], _ symbols: [UInt32]) {
+        self.selection = selection
+        self.names = names
+        self.symbols = symbols
+    }
+
+    func labels(at index: Int) -> LabelSet {
+        if symbols.isEmpty { return .empty }
+        let labels = selection.labels
+        let offset = selection.views[index].labelOffset
+        guard symbols.count <= LabelProjection.maximumNames else { return cut(offset) }
+        var key = LabelProjection.Key()
+        for unsafe pair in unsafe labels.run(at: offset) {
+            let name = labels.name(of: pair)
+            for position in 0..<symbols.count where symbols[position] == name { key.values[position] = pair }
+        }
+        return projection.labels(key) { cut(offset) }
+    }
+
+    private func cut(_ offset: UInt32) -> LabelSet { selection.labels.labelSet(at: offset).filtered(names, keep: true) }
 }

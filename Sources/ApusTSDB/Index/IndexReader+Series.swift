@@ -109,6 +109,20 @@ extension IndexReader {
         return LabelSet(alreadyEncoded: encoded)
     }
 
+    /// The symbols of a series' values for at most four names; nil when they do not fit.
+    func projectionKey(of entry: SeriesEntry, _ names: [UInt64]) -> LabelProjection.Key? {
+        guard var reader = try? file.reader(entry.labels, entry.chunks) else { return nil }
+        var key = LabelProjection.Key()
+        for _ in 0..<entry.labelCount {
+            guard let name = try? reader.uvarint(), let value = try? reader.uvarint() else { return nil }
+            for position in 0..<min(names.count, LabelProjection.maximumNames) where names[position] == name {
+                guard let value = UInt32(exactly: value), value != LabelProjection.none else { return nil }
+                key.values[position] = value
+            }
+        }
+        return key
+    }
+
     /// The symbol of a series' value for a name, nil when it has no such label.
     func valueSymbol(of entry: SeriesEntry, name: UInt64) throws(BlockError) -> UInt64? {
         var reader = try file.reader(entry.labels, entry.chunks)
@@ -138,7 +152,7 @@ extension IndexReader {
 /// The chunks of one series, in order of time. Not to be used beyond the life of the index.
 struct ChunkMetas {
     private var reader: ByteReader
-    private let path: String
+    private let file: CheckedFile
     private let start: Int
     private var left: UInt64
     private var isFirst = true
@@ -146,7 +160,7 @@ struct ChunkMetas {
     private var lastRef: UInt64 = 0
 
     init(_ file: CheckedFile, _ start: Int, _ end: Int) throws(BlockError) {
-        path = file.path
+        self.file = file
         self.start = start
         var reader = try file.reader(start, end)
         left = try file.decoding(start) { () throws(ByteReaderError) in try reader.uvarint() }
@@ -173,7 +187,7 @@ struct ChunkMetas {
             return ChunkMeta(ref: BlockChunkRef(rawValue: lastRef), minTimeMs: minTime, maxTimeMs: maxTime)
         } catch {
             left = 0
-            throw .corrupt(path, start &+ error.offset, "read series: invalid size")
+            throw .corrupt(file.path, start &+ error.offset, "read series: invalid size")
         }
     }
 }

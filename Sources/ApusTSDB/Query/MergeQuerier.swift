@@ -88,6 +88,16 @@ final class MergeSeriesSet: SeriesSet {
         return sets[Int(part.set)].labels(at: Int(part.index))
     }
 
+    func labelReader(keeping names: [ByteString]) -> any LabelReader {
+        MergeLabelReader(self, sets.map { $0.labelReader(keeping: names) })
+    }
+
+    /// Of the part that gives series `index` its labels.
+    fileprivate func labels(at index: Int, _ readers: [any LabelReader]) -> LabelSet {
+        let part = parts[starts[index]]
+        return readers[Int(part.set)].labels(at: Int(part.index))
+    }
+
     /// The sets are runs in order, of which the sort makes use: it compares each series about log₂ (sets) times.
     private static func joinSorted(_ sets: [any SeriesSet]) -> ([Part], [Int]) {
         var all: [(labels: LabelSet, part: Part)] = []
@@ -140,6 +150,18 @@ final class MergeSeriesSet: SeriesSet {
             if start > base { mergeTail(of: &columns, from: start, base: base) }
         }
     }
+}
+
+private final class MergeLabelReader: LabelReader {
+    private let set: MergeSeriesSet
+    private let readers: [any LabelReader]
+
+    init(_ set: MergeSeriesSet, _ readers: [any LabelReader]) {
+        self.set = set
+        self.readers = readers
+    }
+
+    func labels(at index: Int) -> LabelSet { set.labels(at: index, readers) }
 }
 
 /// Merges the samples from `start` on, which came from another source, with those from `base` to `start`; both are in

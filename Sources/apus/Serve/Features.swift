@@ -10,6 +10,7 @@ struct Features {
     private(set) var perStepStats = false
     private(set) var startTimestamps = false
     private(set) var metadataRecords = false
+    private(set) var autoReload = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
     init(_ names: [String], log: Logger) {
@@ -23,10 +24,10 @@ struct Features {
             case "exemplar-storage": exemplarStorage = true
             case "promql-per-step-stats": perStepStats = true
             case "st-storage": startTimestamps = true
+            case "auto-reload-config": autoReload = true
             case "metadata-wal-records": metadataRecords = true
             // On for everybody by now.
-            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms",
-                "auto-reload-config":
+            case "memory-snapshot-on-shutdown", "promql-duration-expr", "native-histograms", "ooo-native-histograms":
                 break
             default:
                 log.warning("Unknown option for --enable-feature", metadata: ["option": "\(name)"])

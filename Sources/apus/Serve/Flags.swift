@@ -1,4 +1,5 @@
 import ApusModel
+import ApusScrape
 import ApusServer
 import ArgumentParser
 
@@ -21,9 +22,19 @@ extension ListenAddress: ExpressibleByArgument {
     public var defaultValueDescription: String { description }
 }
 
+extension Shard: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
 struct ConfigFlags: ParsableArguments {
     @Option(name: .customLong("config.file"), help: "Prometheus configuration file.")
     var file = "prometheus.yml"
+
+    @Flag(name: .customLong("config.auto-reload"), inversion: .prefixedNo, help: "Load the configuration again when its file, or one that it names, changes.")
+    var isAutoReload = false
+
+    @Option(name: .customLong("config.auto-reload-interval"), help: "How often to look whether a file changed.")
+    var autoReloadInterval = DurationFlag(ms: 30_000)
 }
 
 struct WebFlags: ParsableArguments {
@@ -55,6 +66,15 @@ struct ScrapeFlags: ParsableArguments {
         name: .customLong("scrape.max-body-size"),
         help: "Most bytes of a page, unpacked, for jobs without a body_size_limit of their own, and above any such limit.")
     var maximumBodyBytes = 256 << 20
+
+    @Option(
+        name: .customLong("scrape.shard"),
+        help: "Scrape only a part of all targets: 2/5 for the second of five servers with the same configuration.")
+    var shard: Shard?
+
+    @Option(
+        name: .customLong("scrape.discovery-reload-interval"), help: "Least time between two times that discovered targets are taken over.")
+    var discoveryReloadInterval = DurationFlag(ms: 5000)
 }
 
 struct QueryFlags: ParsableArguments {

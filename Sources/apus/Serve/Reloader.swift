@@ -19,6 +19,8 @@ final class Reloader: Sendable {
     private let state: ConfigurationState
     private let time: any TimeSource
     private let log = Logger(label: "config")
+    /// Globs of the configuration in force.
+    private let named = Locked<[String]>([])
     /// One reload at a time.
     private let gate = ReloadGate()
 
@@ -54,9 +56,13 @@ final class Reloader: Sendable {
         }
     }
 
+    /// Of the configuration's file and of those that it names, as they are now.
+    func fingerprint() -> UInt64 { configFingerprint(file, patterns: named.withLock { $0 }) }
+
     /// - Throws: when a file that the configuration names cannot be opened; then nothing is changed.
     func apply(_ configuration: PrometheusConfig) throws(FileError) {
         try queries.setLog(path: configuration.global.queryLogFile)
+        named.withLock { $0 = configuration.scrapeConfigFiles + configuration.ruleFiles }
         for section in configuration.inactiveSections {
             log.warning("This section is read but nothing acts on it yet", metadata: ["section": "\(section)"])
         }

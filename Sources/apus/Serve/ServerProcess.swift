@@ -31,6 +31,7 @@ struct ServerProcess {
     private let scrape: ScrapeManager
     private let web: WebServer
     private let reloader: Reloader
+    private let configWatch: ConfigWatch?
     private let quit: QuitService
     private let time = SystemTime()
 
@@ -77,6 +78,8 @@ struct ServerProcess {
         scrapeOptions.maxBodyBytes = max(1, flags.scrape.maximumBodyBytes)
         scrapeOptions.storesStartTimestamps = features.startTimestamps
         scrapeOptions.storesMetadata = features.metadataRecords
+        scrapeOptions.shard = flags.scrape.shard
+        scrapeOptions.discoveryReloadIntervalMs = flags.scrape.discoveryReloadInterval.ms
         // A few more than a small machine has cores: a page of a million new series keeps one busy for seconds.
         scrapeOptions.workerCount = max(4, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         // Two servers with the same targets, told apart by their host or their external labels, start at other moments.
@@ -91,6 +94,8 @@ struct ServerProcess {
             throw ExitCode(2)
         }
         quit = QuitService()
+        let isWatched = flags.config.isAutoReload || features.autoReload
+        configWatch = isWatched ? ConfigWatch(reloader: reloader, intervalMs: flags.config.autoReloadInterval.ms) : nil
         database = DatabaseService(
             gate: gate, opened: opened, flags: flags.storage, options: databaseOptions, scrape: scrape,
             queries: queries, queryPlaces: flags.query.maximumConcurrency, time: time)
@@ -131,8 +136,9 @@ struct ServerProcess {
         let listeners = web.services(log: Logger(label: "web")) { [log] address in
             log.info("Listening on", metadata: ["address": "\(address)"])
         }
+        let watch: [any Service] = configWatch.map { [$0] } ?? []
         // Stopped from the last to the first: no new requests, then no new scrapes, then the database is closed.
-        let services: [any Service] = [ScrapeService(scrape: scrape, opened: opened)] + listeners + [ReloadSignal(reloader: reloader)]
+        let services: [any Service] = [ScrapeService(scrape: scrape, opened: opened)] + listeners + [ReloadSignal(reloader: reloader)] + watch
         var configuration = ServiceGroupConfiguration(
             // Storage that can't be opened stops the others in order: cancelled, they would complain of that.
             services: [.init(service: database, failureTerminationBehavior: .gracefullyShutdownGroup)]

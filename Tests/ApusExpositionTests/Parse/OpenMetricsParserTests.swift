@@ -95,7 +95,7 @@ import Testing
             ("# UNIT a_seconds bytes\n# EOF", "1:18: unit \"bytes\" not a suffix"),
             ("a{b='c'} 1\n# EOF", "1:5: expected label value"),
             ("a{b=\"c\" } 1\n# EOF", "1:8: expected comma"), ("a 1 2 3\n# EOF", "1:6: expected next entry"),
-            ("a 1 NaN\n# EOF", "1:5: invalid timestamp"), ("a 1 1e30\n# EOF", "1:5: invalid timestamp"),
+            ("a 1 NaN\n# EOF", "1:5: invalid timestamp"), ("a 1 +Inf\n# EOF", "1:5: invalid timestamp"),
             ("a 0x1p3\n# EOF", "1:3: unsupported character in float"), ("a 1x\n# EOF", "1:3: parsing \"1x\": invalid syntax"),
             ("a 1 # {\n# EOF", "1:8: expected label name"), ("a 1 # b\n# EOF", "1:6: expected exemplar labels"),
             ("{b=\"c\"} 1\n# EOF", "1:1: metric name not set"), ("a{\"b\"} 1\n# EOF", "1:3: metric name already set"),

@@ -8,6 +8,7 @@ final class TestServer: Sendable {
     struct Request: Sendable {
         var path = ""
         var headers: [String: String] = [:]
+        var body = ""
     }
     /// What to answer: bytes as they go out, and whether the connection then hangs until the test ends.
     struct Reply: Sendable {
@@ -109,9 +110,8 @@ final class TestServer: Sendable {
     private func readRequest(_ descriptor: CInt, _ pending: inout [UInt8]) -> Request? {
         var piece = [UInt8](repeating: 0, count: 4096)
         while true {
-            let text = String(decoding: pending, as: UTF8.self)
-            if text.utf8.count >= 4, pending.suffix(4) == [13, 10, 13, 10] {
-                pending = []
+            if let end = pending.indices.first(where: { pending[$0...].starts(with: [13, 10, 13, 10]) }) {
+                let text = String(decoding: pending[..<end], as: UTF8.self)
                 var request = Request()
                 for (index, line) in text.split(separator: "\r\n").enumerated() {
                     if index == 0 {
@@ -122,7 +122,12 @@ final class TestServer: Sendable {
                             String(line[line.index(after: colon)...].drop { $0 == " " })
                     }
                 }
-                return request
+                let length = request.headers["content-length"].flatMap { Int($0) } ?? 0
+                if pending.count >= end + 4 + length {
+                    request.body = String(decoding: pending[(end + 4)..<(end + 4 + length)], as: UTF8.self)
+                    pending.removeFirst(end + 4 + length)
+                    return request
+                }
             }
             let count = unsafe piece.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
             if count <= 0 { return nil }
