@@ -114,7 +114,10 @@ let tests: [Target] = [
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],
         swiftSettings: strict),
-    .testTarget(name: "EndToEndTests", dependencies: ["apus", "shop-service"], swiftSettings: strict),
+    .testTarget(
+        name: "EndToEndTests",
+        dependencies: ["ApusBytes", "ApusModel", "ApusStorage", "ApusTSDB", "apus", "shop-service"],
+        swiftSettings: strict),
     .testTarget(name: "RepositoryTests", swiftSettings: strict),
 ]
 

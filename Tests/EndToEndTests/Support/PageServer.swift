@@ -8,7 +8,11 @@ final class PageServer: Sendable {
     private let stopped = Atomic<Bool>(false)
 
     /// - Parameter page: called with the number of the request, from 0; on one thread at a time.
-    init(_ page: @escaping @Sendable (Int) -> String) throws {
+    convenience init(_ page: @escaping @Sendable (Int) -> String) throws {
+        try self.init(contentType: "text/plain; version=0.0.4") { Array(page($0).utf8) }
+    }
+
+    init(contentType: String, _ page: @escaping @Sendable (Int) -> [UInt8]) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -31,7 +35,7 @@ final class PageServer: Sendable {
                     close(client)
                     return
                 }
-                Self.answer(client) {
+                Self.answer(client, contentType) {
                     defer { number += 1 }
                     return page(number)
                 }
@@ -47,7 +51,7 @@ final class PageServer: Sendable {
     }
 
     /// One request a connection: read its head, write the page.
-    private static func answer(_ client: Int32, _ page: () -> String) {
+    private static func answer(_ client: Int32, _ contentType: String, _ page: () -> [UInt8]) {
         defer { close(client) }
         var head: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
@@ -56,8 +60,8 @@ final class PageServer: Sendable {
             if count <= 0 { return }
             head += buffer[..<count]
         }
-        let body = Array(page().utf8)
-        let text = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: \(body.count)\r\nConnection: close\r\n\r\n"
+        let body = page()
+        let text = "HTTP/1.1 200 OK\r\nContent-Type: \(contentType)\r\nContent-Length: \(body.count)\r\nConnection: close\r\n\r\n"
         let answer = Array(text.utf8) + body
         var sent = 0
         while sent < answer.count {
