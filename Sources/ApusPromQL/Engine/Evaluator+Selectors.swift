@@ -92,7 +92,8 @@ extension Evaluator {
             bounds.touch(found)
             bounds.read(found)
             try bounds.hold(found)
-            try sink(names[index], row)
+            // Whatever is said of a histogram names its metric.
+            try sink(scratch.columns.hasHistograms ? RowLabels(labels: set.labels(at: index)) : names[index], row)
             bounds.release(found)
         }
     }
