@@ -52,7 +52,7 @@ public final class WebServer: Sendable {
         let started = components.time.monotonicNs()
         route(request) { [self] response, handler in
             let seconds = Double(components.time.monotonicNs() &- started) / 1e9
-            metrics.observe(handler: handler, code: response.status.code, seconds: seconds, bytes: response.body.count)
+            metrics.observe(handler: handler, code: response.status.code, seconds: seconds, bytes: response.bodyCount)
             completion(response)
         }
     }

@@ -82,6 +82,12 @@ public final class QueryEngine: Sendable {
         submit(QueryRequest(query, steps, isInstant: false, storage, options), completion)
     }
 
+    /// Calls `body` once for each number below `count`: on this thread, and on those of the engine that have nothing to do.
+    /// Returns when all calls have. For what a server does with a large result.
+    public func concurrently(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+        SharedLoop(count, body).run(executor)
+    }
+
     /// What is running, and what was done so far.
     public func statistics() -> EngineStatistics {
         var result = totals.withLock { $0 }

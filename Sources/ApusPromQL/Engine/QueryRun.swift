@@ -133,6 +133,7 @@ extension Evaluator {
     private func finalMatrix(_ root: NodeID, _ steps: Steps) throws(QueryError) -> [MatrixSeries] {
         var result: [MatrixSeries] = []
         var indices: [LabelSet: Int] = [:]
+        var everyStep: [Int64] = []
         func add(_ series: MatrixSeries) throws(QueryError) {
             if let index = indices[series.labels] {
                 guard let merged = result[index].merged(with: series) else { throw .duplicateLabels }
@@ -153,11 +154,18 @@ extension Evaluator {
             }
             try bounds.hold(count)
             var series = MatrixSeries(labels: labels, timestampsMs: [], values: [])
-            series.timestampsMs.reserveCapacity(count)
-            series.values.reserveCapacity(count)
-            for step in 0..<row.count where !row[step].isAbsent {
-                series.timestampsMs.append(steps.timestampMs(step))
-                series.values.append(row[step])
+            if count == row.count {
+                // Series with a sample at every step share one array of times.
+                if everyStep.isEmpty { everyStep = (0..<steps.count).map { steps.timestampMs($0) } }
+                series.timestampsMs = everyStep
+                series.values = row.copied
+            } else {
+                series.timestampsMs.reserveCapacity(count)
+                series.values.reserveCapacity(count)
+                for step in 0..<row.count where !row[step].isAbsent {
+                    series.timestampsMs.append(steps.timestampMs(step))
+                    series.values.append(row[step])
+                }
             }
             try add(series)
         }

@@ -56,6 +56,9 @@ extension Double {
         if other.mayHoldHistograms { copyHistograms(from: other) }
     }
 
+    /// The values of all steps.
+    var copied: [Double] { unsafe Array(UnsafeBufferPointer(start: base, count: count)) }
+
     /// Whether no step has a sample.
     var isEmpty: Bool {
         for index in 0..<count where !self[index].isAbsent { return false }

@@ -102,9 +102,10 @@ extension API {
         let explanation = result.explanation
         // Times and samples tell half of why; they come along.
         let statistics = request.form["stats"].isEmpty && explanation == nil ? nil : result.statistics
+        let engine = components.engine
         var answer = APIAnswer { json in
             json.object { json in
-                json.members(of: value)
+                json.members(of: value, with: engine)
                 if let statistics {
                     json.key("stats")
                     json.statistics(statistics)
@@ -115,7 +116,7 @@ extension API {
                 }
             }
         }
-        answer.estimatedBytes = value.estimatedBytes
+        answer.estimatedBytes = min(value.estimatedBytes, 256 << 10)
         answer.warnings = result.warnings + (isTruncated ? [truncationWarning] : [])
         answer.infos = result.infos
         return .success(answer)

@@ -88,6 +88,6 @@ enum Envelope {
     }
 
     private static func jsonResponse(status: HTTPResponse.Status, _ json: JSONWriter) -> ServerResponse {
-        ServerResponse(status: status, headers: [.contentType: "application/json"], body: json.bytes)
+        ServerResponse(status: status, headers: [.contentType: "application/json"], pieces: json.pieces)
     }
 }

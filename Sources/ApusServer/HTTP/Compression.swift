@@ -61,7 +61,7 @@ enum ContentCoding: String, Sendable {
 extension ServerResponse {
     /// Compresses the body when the client takes that and it is worth it.
     mutating func compress(for request: ServerRequest) {
-        guard body.count >= ContentCoding.minimumBytes, headers[.contentEncoding] == nil,
+        guard bodyCount >= ContentCoding.minimumBytes, headers[.contentEncoding] == nil,
             let coding = ContentCoding(accepted: request.headers[.acceptEncoding]),
             let compressed = coding.compressed(body)
         else { return }

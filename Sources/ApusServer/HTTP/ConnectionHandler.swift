@@ -36,8 +36,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var current: Cancellation?
     private var isAnswering = false
     private var closesAfterAnswer = false
-    /// The part of an answer's body that has not gone to the socket.
-    private var unsent: ArraySlice<UInt8> = []
+    /// The pieces of an answer's body that have not gone to the socket, and how much of the first has.
+    private var unsent: ArraySlice<[UInt8]> = []
+    private var sentOfFirst = 0
     private var isWritingBody = false
 
     /// Parts of later requests that came with this one.
@@ -171,7 +172,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         for field in response.headers { headers.add(name: field.name.rawName, value: field.value) }
         headers.add(name: "Date", value: HTTPDate.now(server.components.time))
         if response.status != .noContent, response.status != .notModified {
-            headers.add(name: "Content-Length", value: String(response.body.count))
+            headers.add(name: "Content-Length", value: String(response.bodyCount))
         }
         if !head.isKeepAlive || isInputClosed || connections.isClosing { closesAfterAnswer = true }
         if closesAfterAnswer {
@@ -181,7 +182,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
         let status = HTTPResponseStatus(statusCode: response.status.code, reasonPhrase: response.status.reasonPhrase)
         context.write(wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: status, headers: headers))), promise: nil)
-        unsent = head.method == .HEAD ? [] : response.body[...]
+        unsent = head.method == .HEAD ? [] : response.pieces[...]
+        sentOfFirst = 0
         writeBody(context)
     }
 
@@ -189,11 +191,21 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func writeBody(_ context: ChannelHandlerContext) {
         isWritingBody = true
         defer { isWritingBody = false }
-        while !unsent.isEmpty {
-            let piece = unsent.prefix(Self.pieceBytes)
-            unsent = unsent.dropFirst(Self.pieceBytes)
-            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: piece)))), promise: nil)
-            if unsent.isEmpty { break }
+        var unflushed = 0
+        while let first = unsent.first {
+            let end = min(first.count, sentOfFirst + Self.pieceBytes - unflushed)
+            if sentOfFirst < end {
+                context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: first[sentOfFirst..<end])))), promise: nil)
+                unflushed += end - sentOfFirst
+            }
+            sentOfFirst = end
+            if end == first.count {
+                // Given back at once: the answer shrinks as it goes out.
+                unsent = unsent.dropFirst()
+                sentOfFirst = 0
+            }
+            if unsent.isEmpty || unflushed < Self.pieceBytes { continue }
+            unflushed = 0
             context.flush()
             // `channelWritabilityChanged` goes on.
             if !channel.isWritable { return }

@@ -42,13 +42,25 @@ private func isForm(_ contentType: String) -> Bool {
 public struct ServerResponse: Sendable {
     public var status: HTTPResponse.Status
     public var headers: HTTPFields
-    public var body: [UInt8]
+    /// The body, in order. A large one is written by several threads, and goes to the socket, in pieces.
+    var pieces: [[UInt8]]
 
     public init(status: HTTPResponse.Status, headers: HTTPFields = [:], body: [UInt8] = []) {
+        self.init(status: status, headers: headers, pieces: [body])
+    }
+
+    init(status: HTTPResponse.Status, headers: HTTPFields, pieces: [[UInt8]]) {
         self.status = status
         self.headers = headers
-        self.body = body
+        self.pieces = pieces
     }
+
+    /// The whole body; copied when it is in pieces.
+    public var body: [UInt8] {
+        get { pieces.count == 1 ? pieces[0] : Array(pieces.joined()) }
+        set { pieces = [newValue] }
+    }
+    var bodyCount: Int { pieces.reduce(0) { $0 + $1.count } }
 
     /// Plain text, for people and probes.
     static func text(_ text: String, status: HTTPResponse.Status = .ok) -> ServerResponse {

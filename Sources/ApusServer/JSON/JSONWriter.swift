@@ -6,6 +6,8 @@ public import ApusBytes
 /// nesting of the closures: an object that was opened is closed.
 public struct JSONWriter: Sendable {
     public var bytes: [UInt8] = []
+    /// What stands before `bytes`, where others wrote a part of the document.
+    private var finished: [[UInt8]] = []
     /// A value stands before the next one on the same level.
     private var needsComma = false
 
@@ -64,6 +66,17 @@ public struct JSONWriter: Sendable {
         beginValue()
         write(&bytes)
     }
+
+    /// Takes over what other writers wrote for this place, commas included.
+    mutating func splice(_ pieces: [[UInt8]]) {
+        finished.append(bytes)
+        finished += pieces
+        bytes = []
+        needsComma = true
+    }
+
+    /// The whole document.
+    var pieces: [[UInt8]] { finished + [bytes] }
 
     private mutating func raw(_ text: StaticString) {
         beginValue()

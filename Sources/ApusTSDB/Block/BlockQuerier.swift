@@ -62,8 +62,10 @@ final class BlockQuerier: Querier {
         try reading { () throws(BlockError) in
             if matchers.isEmpty { return try index.labelValues(name, limit: limit > 0 ? limit + 1 : 0) }
             guard !name.isEmpty, let symbol = index.symbols.find(name.bytes.span) else { return [] }
+            let refs = try index.select(matchers)
+            if let found = try index.values(of: name, among: refs) { return limited(found, limit) }
             var symbols = Set<UInt64>()
-            for ref in try index.select(matchers) {
+            for ref in refs {
                 if let value = try index.valueSymbol(of: try index.seriesEntry(ref), name: symbol) { symbols.insert(value) }
             }
             return try limited(strings(symbols), limit)

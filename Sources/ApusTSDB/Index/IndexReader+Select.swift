@@ -114,4 +114,17 @@ extension IndexReader {
         }
         return kept
     }
+
+    /// The values that a label has among series, in order: by the lists of its values, each asked whether it has one of the
+    /// series. Nil when there are so many values that it takes less to look at the series.
+    func values(of name: ByteString, among refs: [UInt32]) throws(BlockError) -> [ByteString]? {
+        guard let entry = table.find(name: name.bytes.span) else { return [] }
+        guard entry.valueCount <= refs.count / 4 else { return nil }
+        var values: [ByteString] = []
+        var entries = table.entries(of: entry)
+        while let one = try entries.next() {
+            if Postings.intersects(refs, try list(at: one.postingsOffset)) { values.append(file.byteString(one.value)) }
+        }
+        return values
+    }
 }

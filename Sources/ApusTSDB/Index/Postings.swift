@@ -35,6 +35,37 @@ enum Postings {
     static func subtract(_ refs: inout [UInt32], _ other: PostingsList) { filter(&refs, by: other, keepFound: false) }
 
     /// Keeps in `refs` those that `other` holds (`keepFound`), or those it does not hold.
+    /// Whether a series is in both. Each side leaps over what the other has not.
+    static func intersects(_ refs: [UInt32], _ other: PostingsList) -> Bool {
+        var (mine, theirs) = (0, 0)
+        while mine < refs.count && theirs < other.count {
+            let (left, right) = (refs[mine], other[theirs])
+            if left == right { return true }
+            if left < right {
+                mine = leap(from: mine, below: refs.count) { refs[$0] < right }
+            } else {
+                theirs = leap(from: theirs, below: other.count) { other[$0] < left }
+            }
+        }
+        return false
+    }
+
+    /// The first index after `start` for which `isBefore` does not hold, given that it holds for all before it.
+    @inline(__always)
+    private static func leap(from start: Int, below count: Int, _ isBefore: (Int) -> Bool) -> Int {
+        var (low, step) = (start, 1)
+        while low + step < count, isBefore(low + step) {
+            low += step
+            step *= 2
+        }
+        var high = min(low + step, count)
+        while low + 1 < high {
+            let middle = (low + high) / 2
+            if isBefore(middle) { low = middle } else { high = middle }
+        }
+        return high
+    }
+
     static func filter(_ refs: inout [UInt32], by other: [UInt32], keepFound: Bool) {
         var position = 0
         var kept = 0
