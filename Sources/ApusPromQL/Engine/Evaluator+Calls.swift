@@ -73,7 +73,7 @@ extension Evaluator {
         let name = call.function.name
         guard let range = call.arguments.first(where: { expression[$0].type == .rangeVector }) else { return }
         let keepsName = name == .lastOverTime || name == .firstOverTime
-        let isCounterFunction = name == .rate || name == .increase || name == .irate
+        let isCounterFunction = name == .rate || name == .increase
         let needsCheck = !keepsName && !delaysNameRemoval && !plan.isDistinctWithoutName[range.index]
         if name == .quantileOverTime { try warnQuantile(call.arguments[0], steps) }
         var kernel = try extendedKernel(name, over: range) ?? kernel

@@ -28,6 +28,24 @@ import Testing
             try report.run(seed: UInt64(seed), expressions: min(Self.perData, total - report.compared), programs: programs)
             seed += 1
         }
-        #expect(report.differences.isEmpty, "\(report.differences.count) of \(report.compared): \(report.differences.prefix(20).joined(separator: "\n"))")
+        #expect(
+            report.differences.isEmpty,
+            "\(report.differences.count) of \(report.compared): \(report.differences.prefix(20).joined(separator: "\n"))")
+        #expect(report.answered * 3 > report.compared, "few expressions have an answer")
+    }
+
+    @Test("the same as the plain evaluator")
+    func model() throws {
+        let (total, first) = (Self.number("APUS_EXPRESSIONS", 400), Self.number("APUS_SEED", 1))
+        var report = ModelComparison()
+        var seed = first
+        while report.compared < total {
+            try report.run(seed: UInt64(seed), expressions: min(50, total - report.compared))
+            seed += 1
+        }
+        #expect(
+            report.differences.isEmpty,
+            "\(report.differences.count) of \(report.compared): \(report.differences.prefix(20).joined(separator: "\n"))")
+        #expect(report.answered * 3 > report.compared, "few expressions have an answer")
     }
 }

@@ -12,7 +12,8 @@ import ApusModel
 /// - The order of series is that of a hash map in Prometheus after all but selectors, range functions and aggregations
 ///   of these. So what depends on order, the sums of `sum`, `avg`, `stddev` and `stdvar` and the ties of
 ///   `topk`, `bottomk` and `limitk`, is drawn over operands whose order is known.
-/// - `log2` and `log10` of numbers near 1 are the difference of two others in Go: there they are compared within 4 ulp of 1.
+/// - `log2` and `log10` of numbers near 1 are the difference of two others in Go, and so is `acos` near 1: there they are
+///   compared within 4 ulp of 1. Go's `pow` multiplies again and again: `^` is compared within 16 ulp.
 ///   So are `sin`, `cos` and `tan`, whose large arguments it reduces less precisely: `tan` within (1 + tan²) times that.
 /// - `sort` and its like are drawn at the root; elsewhere their order would not survive.
 struct ExpressionGenerator {
@@ -21,24 +22,25 @@ struct ExpressionGenerator {
         /// Prometheus 3.5's, with its feature flags.
         static let prometheus = Language()
         /// The naive evaluator's.
+        ///
+        /// Without what would amplify the model's plain sums, and `predict_linear`, which it knows no infinities of.
         static let model = Language(
             windows: [
-                "rate", "increase", "delta", "irate", "idelta", "resets", "changes", "sum_over_time", "max_over_time",
-                "min_over_time", "count_over_time", "last_over_time", "present_over_time", "first_over_time", "avg_over_time",
-                "stddev_over_time", "stdvar_over_time", "deriv",
+                "rate", "increase", "delta", "irate", "idelta", "sum_over_time", "max_over_time", "min_over_time",
+                "count_over_time", "last_over_time", "present_over_time", "first_over_time", "avg_over_time", "stddev_over_time",
+                "stdvar_over_time", "deriv",
             ],
-            windowCalls: ["quantile_over_time(0.3, %)", "predict_linear(%, 600)"],
+            windowCalls: ["quantile_over_time(0.3, %)"],
             plain: [
-                "abs", "ceil", "floor", "sqrt", "sgn", "rad", "deg", "timestamp", "round", "day_of_month", "hour", "minute",
-                "month", "year", "day_of_week", "day_of_year", "days_in_month",
+                "abs", "sqrt", "sgn", "rad", "deg", "timestamp", "day_of_month", "hour", "month", "year", "day_of_week",
+                "day_of_year", "days_in_month",
             ],
             libm: ["exp", "ln", "log2", "log10", "sin", "cos", "atan", "tanh"],
             calls: [
-                "clamp_min(%, 0)", "clamp_max(%, 100)", "clamp(%, -10, 50)", "round(%, 5)", "label_join(%, \"j\", \"-\", \"x\", \"y\")",
-                "absent(%)",
+                "clamp_min(%, 0)", "clamp_max(%, 100)", "clamp(%, -10, 50)", "label_join(%, \"j\", \"-\", \"x\", \"y\")",
+                "absent(sum(%))",
             ],
-            aggregators: ["sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"],
-            hasHistograms: false, hasPicks: true)
+            matchings: ["", " on (x, y)", " ignoring (y)", " on (x) group_left ()"], hasHistograms: false, hasPicks: false)
 
         var windows = [
             "rate", "increase", "delta", "irate", "idelta", "resets", "changes", "sum_over_time", "max_over_time",
@@ -65,6 +67,10 @@ struct ExpressionGenerator {
             "vector(scalar(%))",
         ]
         var aggregators = ["sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"]
+        var matchings = [
+            "", "", " on (x, y)", " ignoring (y)", " on (x) group_left ()", " on (x) group_right ()", " ignoring (y) group_left (y)",
+            " on (x, y) group_left (__name__)",
+        ]
         var hasHistograms = true
         var hasPicks = true
     }
@@ -74,8 +80,10 @@ struct ExpressionGenerator {
         var text: String
         /// Whether the order of its series is that of the storage.
         var isOrdered = true
-        /// Whether its series may all have lost their names.
+        /// Whether it is a result of libm.
         var isLibm = false
+        /// Whether the root is `^`.
+        var isPower = false
     }
 
     let language: Language
@@ -97,7 +105,7 @@ struct ExpressionGenerator {
             return Drawn(text: "\(random.pick(language.libm))(\(operand.text))", isOrdered: operand.isOrdered, isLibm: true)
         case 3:
             let op = random.pick(["^", "atan2"])
-            return Drawn(text: "(\(vector(depth: 2).text)) \(op) \(random.pick(["2", "0.5", "-1.5", "time()"]))", isLibm: true)
+            return Drawn(text: "(\(vector(depth: 2).text)) \(op) \(random.pick(["2", "0.5", "-1.5", "time()"]))", isLibm: true, isPower: op == "^")
         case 4 where language.hasPicks:
             return Drawn(text: "\(random.pick(["sort", "sort_desc"]))(\(vector(depth: 2).text))", isOrdered: false)
         default: return vector(depth: 3)
@@ -164,13 +172,7 @@ struct ExpressionGenerator {
             let op = random.pick(["+", "-", "*", "/", "%", ">", "< bool", "==", "and", "or", "unless"])
             let isSet = ["and", "or", "unless"].contains(op)
             if !isSet, [">", "=="].contains(op) { comparesVectors = true }
-            let matching = random.pick(
-                isSet
-                    ? ["", " on (x)", " ignoring (y)", " on ()"]
-                    : [
-                        "", "", " on (x, y)", " ignoring (y)", " on (x) group_left ()", " on (x) group_right ()", " ignoring (y) group_left (y)",
-                        " on (x, y) group_left (__name__)",
-                    ])
+            let matching = random.pick(isSet ? ["", " on (x)", " ignoring (y)", " on ()"] : language.matchings)
             return Drawn(text: "(\(vector(depth: inner).text)) \(op)\(matching) (\(vector(depth: inner).text))", isOrdered: false)
         case 8:
             let operand = vector(depth: inner)

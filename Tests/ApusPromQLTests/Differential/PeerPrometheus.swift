@@ -14,7 +14,7 @@ final class PeerPrometheus {
 
     private let process = Process()
     private let directory: URL
-    private var connection: PeerConnection
+    private let connection: PeerConnection
 
     /// - Parameter programs: the folder that holds `prometheus` and `promtool`.
     init(programs: String, openMetrics: String, features: String) throws {
@@ -52,14 +52,15 @@ final class PeerPrometheus {
             let more = log.fileHandleForReading.availableData
             if more.isEmpty { throw Failure(description: "prometheus ended: \(lines)") }
             lines += String(decoding: more, as: UTF8.self)
-            if port == nil, let found = lines.range(of: #"msg="Listening on"[^\n]*address=127\.0\.0\.1:\d+"#, options: .regularExpression) {
-                port = UInt16(lines[found].split(separator: ":").last ?? "")
+            if port == nil, let found = lines.range(of: #"msg="Listening on"[^\n]*address=127\.0\.0\.1:\d+\n"#, options: .regularExpression) {
+                port = UInt16(lines[found].dropLast().split(separator: ":").last ?? "")
             }
-            if lines.contains("Server is ready to receive web requests") { break }
+            if let port, lines.contains("Server is ready to receive web requests") {
+                log.fileHandleForReading.readabilityHandler = { _ = $0.availableData }
+                connection = try PeerConnection(port: port)
+                return
+            }
         }
-        log.fileHandleForReading.readabilityHandler = { _ = $0.availableData }
-        guard let port else { throw Failure(description: "prometheus does not tell its port: \(lines)") }
-        connection = try PeerConnection(port: port)
     }
 
     deinit {

@@ -3,6 +3,14 @@ import ApusModel
 
 @testable import ApusPromQL
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// What a series has at a moment.
 enum NaiveValue {
     case float(Double)
@@ -38,6 +46,8 @@ struct NaiveEvaluator {
     let series: [Series]
     var lookbackMs: Int64 = 300_000
     var defaultStepMs: Int64 = 60_000
+    /// Of the query, for `@ start()` and `@ end()`.
+    var rangeMs: ClosedRange<Int64>? = nil
 
     typealias Vector = [LabelSet: NaiveValue]
 
@@ -50,9 +60,11 @@ struct NaiveEvaluator {
 
     private func moment(_ atMs: Int64, _ at: AtModifier?, _ offset: DurationValue) throws -> Int64 {
         switch at {
-        case nil: try atMs - plainMs(offset)
-        case .timestampMs(let fixed): try fixed - plainMs(offset)
-        default: throw Failure()
+        case nil: return try atMs - plainMs(offset)
+        case .timestampMs(let fixed): return try fixed - plainMs(offset)
+        case .start, .end:
+            guard let rangeMs else { throw Failure() }
+            return try (at == .start ? rangeMs.lowerBound : rangeMs.upperBound) - plainMs(offset)
         }
     }
 
@@ -164,6 +176,14 @@ struct NaiveEvaluator {
     private func call(_ call: Call, _ atMs: Int64) throws -> Vector {
         switch call.function.name {
         case .abs: return try mapped(call.arguments[0], atMs) { abs($0) }
+        case .labelJoin:
+            var result = Vector()
+            for (labels, value) in try vector(call.arguments[0], atMs) {
+                let names = try call.arguments.dropFirst(3).map(text)
+                let joined = try names.map { labels[$0]?.bytes ?? [] }.joined(separator: text(call.arguments[2]).bytes)
+                try add(labels.setting([(text(call.arguments[1]), ByteString(Array(joined)))]), value, to: &result)
+            }
+            return result
         case .vector: return [.empty: .float(try scalar(call.arguments[0], atMs))]
         case .absent: return try vector(call.arguments[0], atMs).isEmpty ? [.empty: .float(1)] : [:]
         case .clampMin:
@@ -191,10 +211,15 @@ struct NaiveEvaluator {
             return try numbers(call.arguments[1], atMs) { $0.quantile(phi).value }
         default: break
         }
+        if let transform = try plainFunction(call, atMs) { return try mapped(call.arguments[0], atMs) { transform($0) } }
         var result = Vector()
-        let keepsName = call.function.name == .lastOverTime
-        for window in try windows(call.arguments[0], atMs) where !window.samples.isEmpty {
-            guard let value = try Self.overTime(call.function.name, window) else { continue }
+        let keepsName = call.function.name == .lastOverTime || call.function.name == .firstOverTime
+        let isQuantile = call.function.name == .quantileOverTime
+        var parameter = 0.0
+        if isQuantile { parameter = try scalar(call.arguments[0], atMs) }
+        if call.function.name == .predictLinear { parameter = try scalar(call.arguments[1], atMs) }
+        for window in try windows(call.arguments[isQuantile ? 1 : 0], atMs) where !window.samples.isEmpty {
+            guard let value = try Self.overTime(call.function.name, window, parameter, atMs) else { continue }
             try add(keepsName ? window.labels : unnamed(window.labels), value, to: &result)
         }
         return result
@@ -204,7 +229,7 @@ struct NaiveEvaluator {
         try mapped(id, atMs, histogram: { .float(number($0)) }) { _ in nil }
     }
 
-    private static func overTime(_ name: FunctionName, _ window: Window) throws -> NaiveValue? {
+    private static func overTime(_ name: FunctionName, _ window: Window, _ parameter: Double, _ atMs: Int64) throws -> NaiveValue? {
         guard let last = window.samples.last else { return nil }
         switch name {
         case .countOverTime: return .float(Double(window.samples.count))
@@ -217,6 +242,10 @@ struct NaiveEvaluator {
         let floats = window.samples.compactMap { sample in sample.value.float.map { (ms: sample.ms, value: $0) } }
         let histograms = window.samples.compactMap { sample in sample.value.histogram.map { (ms: sample.ms, value: $0) } }
         switch name {
+        case .firstOverTime: return window.samples.first?.value
+        case .avgOverTime, .stddevOverTime, .stdvarOverTime, .quantileOverTime, .deriv, .predictLinear:
+            guard histograms.isEmpty else { throw Failure() }
+            return statistic(name, floats, parameter, atMs).map { .float($0) }
         case .maxOverTime, .minOverTime: return try floatOverTime(name, floats, window).map { .float($0) }
         case .irate, .idelta:
             let kinds = window.samples.suffix(2).map { $0.value.float == nil }
@@ -362,6 +391,9 @@ struct NaiveEvaluator {
                 }
                 guard values.isEmpty, let sum = Self.total(histograms) else { return nil }
                 return .histogram(aggregation.op == .sum ? sum : sum.divided(by: count))
+            case .stddev, .stdvar:
+                let variance = Self.variance(values)
+                return .float(aggregation.op == .stddev ? variance.squareRoot() : variance)
             case .count: return .float(Double(members.count))
             case .group: return .float(1)
             case .max:
@@ -379,6 +411,9 @@ struct NaiveEvaluator {
         case .subtract: a - b
         case .multiply: a * b
         case .divide: a / b
+        case .modulo: a.truncatingRemainder(dividingBy: b)
+        case .power: pow(a, b)
+        case .atan2: atan2(a, b)
         case .equal: a == b ? 1 : 0
         case .notEqual: a != b ? 1 : 0
         case .greater: a > b ? 1 : 0
