@@ -63,6 +63,62 @@ enum BucketLoops {
         }
     }
 
+    /// Makes counts of as many words as there are counts: numbers, or the bits of doubles.
+    static func convert(_ words: ArraySlice<UInt64>, to buckets: inout [Double], isFloat: Bool) {
+        let count = min(words.count, buckets.count)
+        // SAFETY: below both counts.
+        unsafe words.withUnsafeBufferPointer { words in
+            unsafe buckets.withUnsafeMutableBufferPointer { buckets in
+                if isFloat {
+                    for index in 0..<count { unsafe buckets[index] = Double(bitPattern: words[index]) }
+                } else {
+                    // Signed: a wrapped count reads as negative, as it does upstream.
+                    for index in 0..<count { unsafe buckets[index] = Double(Int64(bitPattern: words[index])) }
+                }
+            }
+        }
+    }
+
+    /// As `add`, with what rounding takes from each count added to `lost`, which lies beside `own`; as `CompensatedSum` does.
+    static func addCompensated(
+        _ own: inout [Double], _ lost: inout [Double], _ their: [Double], _ run: BucketRun, isNegative: Bool
+    ) {
+        guard run.own >= 0, run.their >= 0, run.own + run.count <= own.count, run.own + run.count <= lost.count,
+            run.their + run.count <= their.count
+        else { return }
+        let sign = isNegative ? -1.0 : 1
+        // SAFETY: all ranges were checked to lie within their arrays.
+        unsafe own.withUnsafeMutableBufferPointer { own in
+            unsafe lost.withUnsafeMutableBufferPointer { lost in
+                unsafe their.withUnsafeBufferPointer { their in
+                    for index in 0..<run.count {
+                        let (value, term) = unsafe (own[run.own &+ index], sign * their[run.their &+ index])
+                        let total = value + term
+                        // The larger of both loses nothing to the smaller: choices rather than branches.
+                        let isLarger = value.magnitude >= term.magnitude
+                        let large = isLarger ? value : term
+                        let small = isLarger ? term : value
+                        let compensation = unsafe lost[run.own &+ index] + ((large - total) + small)
+                        unsafe lost[run.own &+ index] = total.isInfinite ? 0 : compensation
+                        unsafe own[run.own &+ index] = total
+                    }
+                }
+            }
+        }
+    }
+
+    /// The largest magnitude; NaN or infinite if some number is.
+    static func peak(_ buckets: [Double]) -> Double {
+        var peak = 0.0
+        var difference = 0.0
+        for bucket in buckets {
+            peak = bucket.magnitude > peak ? bucket.magnitude : peak
+            // 0, unless it is NaN or infinite.
+            difference += bucket - bucket
+        }
+        return peak + difference
+    }
+
     /// Whether some count is smaller than the one in the same place of the other.
     static func anyLess(_ current: [Double], than previous: [Double]) -> Bool {
         var found = false

@@ -121,29 +121,29 @@ extension FloatHistogram {
         guard !theirs.reachesIntoZeroBucket, buckets.count == layout.bucketCount, other.buckets.count == theirs.bucketCount,
             lost == nil || lost?.buckets.count == buckets.count
         else { return false }
-        let isSame =
-            layout === theirs
-            || (layout.positiveSpans == theirs.positiveSpans && layout.negativeSpans == theirs.negativeSpans)
-        var runs: [BucketRun] = []
-        if isSame {
-            runs.append(BucketRun(own: 0, their: 0, count: buckets.count))
+        if layout === theirs || (layout.positiveSpans == theirs.positiveSpans && layout.negativeSpans == theirs.negativeSpans) {
+            combine(other, isNegative: isNegative, BucketRun(own: 0, their: 0, count: buckets.count), lost: &lost)
         } else {
-            guard
-                BucketRun.align(theirs.positiveSpans, with: layout.positiveSpans, offsets: (0, 0), &runs),
+            var runs: [BucketRun] = []
+            guard BucketRun.align(theirs.positiveSpans, with: layout.positiveSpans, offsets: (0, 0), &runs),
                 hasCustomBounds
                     || BucketRun.align(
                         theirs.negativeSpans, with: layout.negativeSpans, offsets: (layout.positiveCount, theirs.positiveCount), &runs)
             else { return false }
+            for run in runs { combine(other, isNegative: isNegative, run, lost: &lost) }
         }
         if !hasCustomBounds { addZeroCount(isNegative ? -other.zeroCount : other.zeroCount, lost: &lost) }
-        for run in runs {
-            if lost != nil {
-                lost?.add(other.buckets, run, isNegative: isNegative, to: &buckets)
-            } else {
-                BucketLoops.add(&buckets, other.buckets, run, isNegative: isNegative)
-            }
-        }
         return true
+    }
+
+    private mutating func combine(
+        _ other: FloatHistogram, isNegative: Bool, _ run: BucketRun, lost: inout HistogramCompensation?
+    ) {
+        if lost != nil {
+            lost?.add(other.buckets, run, isNegative: isNegative, to: &buckets)
+        } else {
+            BucketLoops.add(&buckets, other.buckets, run, isNegative: isNegative)
+        }
     }
 
     // MARK: Layouts that do not

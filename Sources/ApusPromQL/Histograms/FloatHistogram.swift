@@ -58,18 +58,32 @@ public struct FloatHistogram: Sendable {
 
     /// The histogram at an index of columns; `nil` for a float.
     public init?(_ columns: borrowing SampleColumns, at index: Int) {
-        guard let layout = columns.histogramLayout(at: index), let hint = columns.histogramHint(at: index) else { return nil }
+        self.init()
+        if !load(columns, at: index) { return nil }
+    }
+
+    /// Becomes the histogram at an index of columns, in the memory that it has already.
+    /// - Returns: false, and then it means nothing, for a float.
+    mutating func load(_ columns: borrowing SampleColumns, at index: Int) -> Bool {
+        guard let layout = columns.histogramLayout(at: index), let hint = columns.histogramHint(at: index) else { return false }
         let isFloat = columns.kind(at: index) == .floatHistogram
         let sum = columns.value(at: index)
-        let made = columns.withHistogramWords(at: index) { words -> FloatHistogram? in
+        // Moved out meanwhile, so that it is changed in place.
+        var buckets: [Double] = []
+        swap(&buckets, &self.buckets)
+        let totals = columns.withHistogramWords(at: index) { words -> (Double, Double)? in
             guard words.count == layout.bucketCount + 2, words.count >= 2 else { return nil }
-            return FloatHistogram(
-                layout: layout, hint: hint, count: Self.number(words[words.startIndex], isFloat: isFloat),
-                zeroCount: Self.number(words[words.startIndex + 1], isFloat: isFloat), sum: sum,
-                buckets: words.dropFirst(2).map { Self.bucket($0, isFloat: isFloat) })
+            if buckets.count != words.count - 2 { buckets = Array(repeating: 0, count: words.count - 2) }
+            BucketLoops.convert(words.dropFirst(2), to: &buckets, isFloat: isFloat)
+            return (Self.number(words[words.startIndex], isFloat: isFloat), Self.number(words[words.startIndex + 1], isFloat: isFloat))
         }
-        guard let made, let made else { return nil }
-        self = made
+        guard let totals, let totals else { return false }
+        self.layout = layout
+        self.hint = hint
+        (count, zeroCount) = totals
+        self.sum = sum
+        self.buckets = buckets
+        return true
     }
 
     @inline(__always) static func number(_ word: UInt64, isFloat: Bool) -> Double {

@@ -16,6 +16,8 @@ struct HistogramSamples {
     /// Whether all histograms have one schema and no gauge is among them: then nobody needs to look at each.
     private(set) var isUniform = true
     private(set) var hasStartTimestamps = false
+    /// How many events, resets or changes, there were up to each sample; empty when nobody counts.
+    private var events: [Int] = []
 
     mutating func prepare(_ scratch: ColumnScratch, findsResets: Bool, usesStartTimestamps: Bool) {
         self.scratch = scratch
@@ -23,6 +25,7 @@ struct HistogramSamples {
         hasStartTimestamps = usesStartTimestamps && scratch.columns.hasStartTimestamps
         stretches.removeAll(keepingCapacity: true)
         resets.removeAll(keepingCapacity: true)
+        events.removeAll(keepingCapacity: true)
         for run in scratch.columns.runs where run.kind != .float {
             if let last = stretches.last, last.upperBound == run.range.lowerBound {
                 stretches[stretches.count - 1] = last.lowerBound..<run.range.upperBound
@@ -63,6 +66,23 @@ struct HistogramSamples {
         return FloatHistogram(scratch.columns, at: index)
     }
 
+    /// As `histogram`, into memory that is there.
+    /// - Returns: false for a float.
+    func load(_ index: Int, into histogram: inout FloatHistogram) -> Bool {
+        guard let scratch, index >= 0, index < count else { return false }
+        return histogram.load(scratch.columns, at: index)
+    }
+
+    /// The number of observations of a histogram; NaN for a float.
+    func observationCount(_ index: Int) -> Double {
+        guard let scratch, index >= 0, index < count else { return .nan }
+        let isFloat = scratch.columns.kind(at: index) == .floatHistogram
+        let found = scratch.columns.withHistogramWords(at: index) { words in
+            words.first.map { FloatHistogram.number($0, isFloat: isFloat) } ?? .nan
+        }
+        return found ?? .nan
+    }
+
     func content(of range: Range<Int>) -> Content {
         // The first stretch that ends after the window's start.
         guard let stretch = stretches.first(where: { $0.upperBound > range.lowerBound }), stretch.lowerBound < range.upperBound else {
@@ -94,30 +114,63 @@ struct HistogramSamples {
         return resets[from..<max(from, to)]
     }
 
-    /// A change of kind is a reset, too.
+    /// Of the samples `range`. A change of kind is a reset, too. `prepare` must have found resets.
     func resetCount(in range: Range<Int>) -> Int {
-        count(in: range) { index, isHistogram in
-            isHistogram ? isReset(index) : float(index) < float(index - 1) || isStartTimestampReset(index)
-        }
+        range.dropFirst().count { isReset(from: $0 - 1, hint($0 - 1) != nil, to: $0, hint($0) != nil) }
     }
 
+    /// Of the samples `range`.
     func changeCount(in range: Range<Int>) -> Int {
-        count(in: range) { index, isHistogram in
-            if isHistogram { return histogram(index) != histogram(index - 1) }
-            let (current, previous) = (float(index), float(index - 1))
-            return current != previous && !(current.isNaN && previous.isNaN)
+        range.dropFirst().count {
+            let (before, after) = (histogram($0 - 1), histogram($0))
+            return before == nil && after == nil ? isFloatChange($0) : before != after
         }
     }
 
-    private func count(in range: Range<Int>, _ counts: (Int, _ isHistogram: Bool) -> Bool) -> Int {
-        var result = 0
-        var wasHistogram = hint(range.lowerBound) != nil
-        for index in range.dropFirst() {
+    private func isReset(from previous: Int, _ wasHistogram: Bool, to index: Int, _ isHistogram: Bool) -> Bool {
+        if isHistogram != wasHistogram { return true }
+        return isHistogram ? isReset(index) : float(index) < float(previous) || isStartTimestampReset(index)
+    }
+
+    private func isFloatChange(_ index: Int) -> Bool {
+        let (current, previous) = (float(index), float(index - 1))
+        return current != previous && !(current.isNaN && previous.isNaN)
+    }
+
+    /// Counts resets, for `eventCount`.
+    mutating func countResets() {
+        var wasHistogram = false
+        for index in 0..<count {
             let isHistogram = hint(index) != nil
-            if isHistogram != wasHistogram || counts(index, isHistogram) { result += 1 }
+            let isEvent = index > 0 && isReset(from: index - 1, wasHistogram, to: index, isHistogram)
+            events.append((events.last ?? 0) + (isEvent ? 1 : 0))
             wasHistogram = isHistogram
         }
-        return result
+    }
+
+    /// Counts changes, for `eventCount`.
+    mutating func countChanges() {
+        var previous = FloatHistogram()
+        var current = FloatHistogram()
+        var wasHistogram = false
+        for index in 0..<count {
+            let isHistogram = load(index, into: &current)
+            let isEvent: Bool
+            if isHistogram != wasHistogram {
+                isEvent = index > 0
+            } else {
+                isEvent = index > 0 && (isHistogram ? current != previous : isFloatChange(index))
+            }
+            events.append((events.last ?? 0) + (isEvent ? 1 : 0))
+            wasHistogram = isHistogram
+            swap(&previous, &current)
+        }
+    }
+
+    /// How often the samples `range` were reset, or changed, as they were counted.
+    func eventCount(in range: Range<Int>) -> Int {
+        guard range.lowerBound >= 0, range.upperBound <= events.count, !range.isEmpty else { return 0 }
+        return events[range.upperBound - 1] - events[range.lowerBound]
     }
 
     // MARK: Start timestamps

@@ -10,15 +10,7 @@ struct HistogramCompensation {
     init(for histogram: FloatHistogram) { buckets = Array(repeating: 0, count: histogram.buckets.count) }
 
     mutating func add(_ their: [Double], _ run: BucketRun, isNegative: Bool, to own: inout [Double]) {
-        guard run.own >= 0, run.their >= 0, run.own + run.count <= own.count, run.own + run.count <= buckets.count,
-            run.their + run.count <= their.count
-        else { return }
-        for index in 0..<run.count {
-            var total = CompensatedSum(own[run.own &+ index], compensation: buckets[run.own &+ index])
-            total.add(isNegative ? -their[run.their &+ index] : their[run.their &+ index])
-            own[run.own &+ index] = total.value
-            buckets[run.own &+ index] = total.compensation
-        }
+        BucketLoops.addCompensated(&own, &buckets, their, run, isNegative: isNegative)
     }
 
     mutating func scale(by factor: Double) {
@@ -47,6 +39,13 @@ extension FloatHistogram {
         BucketLoops.add(
             &result.buckets, lost.buckets, BucketRun(own: 0, their: 0, count: lost.buckets.count), isNegative: false)
         return result
+    }
+
+    /// Whether all numbers are so small that a sum of two such histograms cannot overflow.
+    fileprivate var isFarFromOverflow: Bool {
+        let limit = 1e307
+        return count.magnitude < limit && zeroCount.magnitude < limit && sum.magnitude < limit && BucketLoops.peak(buckets) < limit
+            && layout.customBounds.last?.isInfinite != true
     }
 
     /// Whether something in it is infinite.
@@ -105,9 +104,13 @@ struct HistogramMean {
         hints.note(next.hint)
         count += 1
         if !isIncremental {
+            if lost == nil { lost = HistogramCompensation(for: value) }
+            if value.isFarFromOverflow, next.isFarFromOverflow {
+                return note(try value.combine(with: next, isNegative: false, lost: &lost))
+            }
             // On a copy: what overflows is not to be kept.
             var attempt = value
-            var attemptLost: HistogramCompensation? = lost ?? HistogramCompensation(for: value)
+            var attemptLost = lost
             note(try attempt.combine(with: next, isNegative: false, lost: &attemptLost))
             if !attempt.hasOverflow {
                 value = attempt
@@ -120,7 +123,6 @@ struct HistogramMean {
         }
         let share = (count - 1) / count
         value.scale(by: share)
-        if lost == nil { lost = HistogramCompensation(for: value) }
         lost?.scale(by: share)
         note(try value.combine(with: next.divided(by: count), isNegative: false, lost: &lost))
     }

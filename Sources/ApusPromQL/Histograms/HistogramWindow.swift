@@ -46,6 +46,8 @@ struct HistogramWindow {
     private let usesStartTimestamps: Bool
     private var samples: HistogramSamples
     private var compaction = CompactionCache()
+    /// The histogram that is being added or taken away: lent memory.
+    private var term = FloatHistogram()
 
     /// `nil` for a function that knows floats only.
     /// - Parameter usesStartTimestamps: whether samples tell by their start timestamps that counting began anew.
@@ -75,15 +77,15 @@ struct HistogramWindow {
 
     /// Lends the samples of a series, without staleness markers, until the next call.
     mutating func prepare(_ scratch: ColumnScratch) {
-        samples.prepare(scratch, findsResets: findsResets, usesStartTimestamps: usesStartTimestamps)
-    }
-
-    private var findsResets: Bool {
         switch kind {
-        case .extrapolated(let isCounter, _): isCounter
-        case .lastTwo(let isRate): isRate
-        case .resets: true
-        default: false
+        case .extrapolated(isCounter: true, _), .lastTwo(isRate: true), .resets:
+            samples.prepare(scratch, findsResets: true, usesStartTimestamps: usesStartTimestamps)
+        default: samples.prepare(scratch, findsResets: false, usesStartTimestamps: false)
+        }
+        switch kind {
+        case .resets: samples.countResets()
+        case .changes: samples.countChanges()
+        default: break
         }
     }
 
@@ -100,8 +102,7 @@ struct HistogramWindow {
         case .edge(let isLast):
             let index = isLast ? range.upperBound - 1 : range.lowerBound
             return samples.histogram(index).map { .histogram($0) } ?? .float(samples.float(index))
-        case .resets: return .float(Double(samples.resetCount(in: range)))
-        case .changes: return .float(Double(samples.changeCount(in: range)))
+        case .resets, .changes: return .float(Double(samples.eventCount(in: range)))
         case .lastTwo(let isRate): return lastTwo(range, isRate: isRate, &notes)
         case .extrapolated, .sum, .mean: break
         }
@@ -121,23 +122,23 @@ struct HistogramWindow {
 
     // MARK: Sum and mean
 
-    private func sum(_ range: Range<Int>, _ notes: inout WindowNotes) -> WindowValue {
+    private mutating func sum(_ range: Range<Int>, _ notes: inout WindowNotes) -> WindowValue {
         guard let first = samples.histogram(range.lowerBound) else { return .absent }
         var sum = HistogramSum(first: first)
         for index in range.dropFirst() {
-            guard let next = samples.histogram(index) else { continue }
-            do { try sum.add(next) } catch { return incompatible(&notes) }
+            guard samples.load(index, into: &term) else { continue }
+            do { try sum.add(term) } catch { return incompatible(&notes) }
         }
         note(sum.notes, &notes)
         return .histogram(sum.total)
     }
 
-    private func mean(_ range: Range<Int>, _ notes: inout WindowNotes) -> WindowValue {
+    private mutating func mean(_ range: Range<Int>, _ notes: inout WindowNotes) -> WindowValue {
         guard let first = samples.histogram(range.lowerBound) else { return .absent }
         var mean = HistogramMean(first: first)
         for index in range.dropFirst() {
-            guard let next = samples.histogram(index) else { continue }
-            do { try mean.add(next) } catch { return incompatible(&notes) }
+            guard samples.load(index, into: &term) else { continue }
+            do { try mean.add(term) } catch { return incompatible(&notes) }
         }
         note(mean.notes, &notes)
         return .histogram(mean.mean)
@@ -194,7 +195,7 @@ struct HistogramWindow {
             change = difference(range, isCounter: isCounter, &notes)
             if change == nil { return .absent }
         }
-        guard let firstHistogram = samples.histogram(range.lowerBound) else { return .absent }
+        let firstCount = samples.observationCount(range.lowerBound)
         let firstMs = samples.timestampMs(range.lowerBound)
         let lastMs = samples.timestampMs(range.upperBound - 1)
         let startMs = endMs &- rangeMs
@@ -209,11 +210,12 @@ struct HistogramWindow {
             // The counter was at zero inside the window: no need to guess how it went before its first sample.
             toStart = 0
             sampled = Double(lastMs &- countingSinceMs) / 1_000
+            guard let first = samples.histogram(range.lowerBound) else { return .absent }
             if change == nil {
-                change = firstHistogram
+                change = first
             } else {
                 do {
-                    let found = try change?.add(firstHistogram) ?? []
+                    let found = try change?.add(first) ?? []
                     if found.contains(.customBoundsReconciled) { notes.insert(.reconciledAddition) }
                 } catch {
                     return incompatible(&notes)
@@ -224,9 +226,9 @@ struct HistogramWindow {
         } else {
             // Samples that begin well inside the window: the series itself likely began there, half an interval before.
             if toStart >= threshold { toStart = average / 2 }
-            if isCounter, let change, change.count > 0, firstHistogram.count >= 0 {
+            if isCounter, let change, change.count > 0, firstCount >= 0 {
                 // A counter cannot be extrapolated below zero.
-                toStart = min(toStart, sampled * (firstHistogram.count / change.count))
+                toStart = min(toStart, sampled * (firstCount / change.count))
             }
         }
         if toEnd >= threshold { toEnd = average / 2 }
@@ -269,21 +271,20 @@ struct HistogramWindow {
         guard var change = samples.histogram(last) else { return nil }
         if schema < change.layout.schema { change = change.reduced(toSchema: schema) }
         // Hints may collide in here: resets are looked after, so that nobody needs to hear of it.
-        let nothing = FloatHistogram(layout: HistogramLayout(schema: baseLayout.schema, customBounds: baseLayout.customBounds))
         do {
             if skipsFirst {
                 // Of custom bounds, those of the second sample count.
-                if isCustom { note(try change.subtract(nothing), .reconciledSubtraction, &notes) }
-            } else if let base = samples.histogram(first) {
-                note(try change.subtract(base), .reconciledSubtraction, &notes)
+                if isCustom { note(try change.subtract(.nothing(in: baseLayout)), .reconciledSubtraction, &notes) }
+            } else if samples.load(first, into: &term) {
+                note(try change.subtract(term), .reconciledSubtraction, &notes)
             }
             if isCounter {
                 if samples.hasStartTimestamps { noteOverlaps(range, &notes) }
                 for index in samples.resets(after: first, through: last) {
                     if index == first + 1 {
-                        if isCustom { note(try change.add(nothing), .reconciledAddition, &notes) }
-                    } else if let lost = samples.histogram(index - 1) {
-                        note(try change.add(lost), .reconciledAddition, &notes)
+                        if isCustom { note(try change.add(.nothing(in: baseLayout)), .reconciledAddition, &notes) }
+                    } else if samples.load(index - 1, into: &term) {
+                        note(try change.add(term), .reconciledAddition, &notes)
                     }
                 }
             } else if samples.hint(first) != .gauge || samples.hint(last) != .gauge {
@@ -310,5 +311,12 @@ struct HistogramWindow {
                 return
             }
         }
+    }
+}
+
+extension FloatHistogram {
+    /// No observation, in buckets such as a layout has.
+    fileprivate static func nothing(in layout: HistogramLayout) -> FloatHistogram {
+        FloatHistogram(layout: HistogramLayout(schema: layout.schema, customBounds: layout.customBounds))
     }
 }

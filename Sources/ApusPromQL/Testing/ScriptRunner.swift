@@ -25,7 +25,7 @@ public struct ScriptRunner {
     static let parserOptions = ParserOptions(
         enableExperimentalFunctions: true, enableExtendedRangeSelectors: true, enableBinopFill: true)
 
-    private let engine: QueryEngine
+    let engine: QueryEngine
 
     public init() {
         var options = EngineOptions()
@@ -38,7 +38,8 @@ public struct ScriptRunner {
     }
 
     /// - Parameter name: how failures call the script.
-    public func run(_ bytes: [UInt8], name: String) -> ScriptReport {
+    /// - Parameter isStrict: each instant query is run in other ways, too, which must come to the same: `ScriptRunner+Strict`.
+    public func run(_ bytes: [UInt8], name: String, isStrict: Bool = false) -> ScriptReport {
         var report = ScriptReport()
         let script = Script(bytes)
         func fail(_ line: Int, _ text: String) {
@@ -66,7 +67,7 @@ public struct ScriptRunner {
                 }
                 return report
             case .evaluate(let evaluation):
-                if let problem = check(evaluation, on: storage) {
+                if let problem = check(evaluation, on: storage) ?? (isStrict ? checkStrictly(evaluation, on: storage) : nil) {
                     fail(command.number, "\(evaluation.query): \(problem)")
                 } else {
                     report.passed += 1
@@ -154,7 +155,7 @@ public struct ScriptRunner {
             ?? checkValue(result.value, evaluation)
     }
 
-    private func matches(_ test: Script.MessageTest, _ message: String) -> Bool {
+    func matches(_ test: Script.MessageTest, _ message: String) -> Bool {
         switch test.kind {
         case .any: return true
         case .text: return ByteString(message) == test.value
@@ -180,7 +181,7 @@ public struct ScriptRunner {
         return nil
     }
 
-    private func checkValue(_ value: QueryValue, _ evaluation: Script.Evaluation) -> String? {
+    func checkValue(_ value: QueryValue, _ evaluation: Script.Evaluation) -> String? {
         switch value {
         case .string(_, let text):
             return text == (evaluation.text ?? ByteString()) ? nil : "got the string \(quoted(text.bytes))"

@@ -15,13 +15,21 @@ struct TestPromQL: ParsableCommand {
             Exit status: 0 when all expectations are met, 1 when one is not.
             """)
 
+    @Flag(
+        name: .customLong("strict"),
+        help: """
+            Run each instant query in other ways, too: as a range query around its time, and pinned to its time with @ at other \
+            times. The answers must be the same.
+            """)
+    var isStrict = false
+
     @Argument(help: "The scripts.")
     var files: [String]
 
     func run() throws {
         var total = ScriptReport()
         for file in files {
-            do { total = total + ScriptRunner().run(try readFile(file), name: file) } catch {
+            do { total = total + ScriptRunner().run(try readFile(file), name: file, isStrict: isStrict) } catch {
                 complain("\(error)")
                 throw ExitCode(1)
             }
