@@ -191,4 +191,43 @@ import Testing
             #expect(samples.allSatisfy { $0.value.isNaN && $0.histogram == nil })
         }
     }
+
+    /// Goal: no histogram, however senseless, stops a query: a bad target must not take the server down.
+    @Test("nonsense goes through every function", arguments: 0..<60)
+    func nonsense(seed: Int) throws {
+        var random = SplitMix(UInt64(seed) &* 15_485_863 &+ 11)
+        let storage = MemoryStorage()
+        for name in ["a", "b"] {
+            for index in 0..<12 {
+                let labels: LabelSet = ["__name__": ByteString(name)]
+                switch random.below(6) {
+                case 0: try storage.append(labels, timestampMs: Int64(index) * 10_000, value: Double(index))
+                default:
+                    guard let histogram = random.nonsense().native else { continue }
+                    try storage.append(labels, timestampMs: Int64(index) * 10_000, histogram: histogram)
+                }
+            }
+        }
+        var options = EngineOptions()
+        options.parser.enableExperimentalFunctions = true
+        options.parser.enableExtendedRangeSelectors = true
+        let engine = QueryEngine(options: options)
+        let queries = [
+            "a", "rate(a[1m])", "increase(a[1m] anchored)", "rate(a[1m] smoothed)", "a smoothed", "delta(b[1m])", "irate(a[1m])",
+            "idelta(b[1m])", "sum_over_time(a[1m])", "avg_over_time(b[1m])", "resets(a[1m])", "changes(b[1m])", "a + on () b",
+            "a - on () b", "a == on () b", "a </ 1", "b >/ -1", "a * -1", "b / 0", "-a", "sum({__name__=~\"a|b\"})",
+            "avg({__name__=~\"a|b\"})", "count_values(\"v\", {__name__=~\"a|b\"})", "histogram_quantile(0.3, a)",
+            "histogram_quantile(0.9, b)", "histogram_fraction(-1, 2, a)", "histogram_stddev(b)", "histogram_avg(sum(rate(a[1m])))",
+            "rate(a[1m:7s])", "limitk(1, a)", "a[1m]", "last_over_time(b[1m])", "max_over_time(a[1m])",
+        ]
+        for query in queries {
+            let result = try engine.instant(ByteString(query), atMs: 90_000, on: storage)
+            if case .vector(let samples) = result.value {
+                for sample in samples { #expect(sample.histogram?.description.isEmpty != true) }
+            }
+            if !query.hasSuffix("]") {
+                _ = try engine.range(ByteString(query), startMs: 0, endMs: 110_000, stepMs: 9_000, on: storage)
+            }
+        }
+    }
 }
