@@ -15,7 +15,7 @@ public final class ScrapeManager: Sendable {
     private let options: ScrapeOptions
     private let log: ScrapeLog
     private let observer: (any ScrapeObserver)?
-    private let time: any TimeSource
+    let time: any TimeSource
     private let engine: ScrapeEngine
     /// Held while targets are worked out, so that two changes come one after the other.
     private let pools = Locked<[String: ScrapePool]>([:])
@@ -173,6 +173,11 @@ public final class ScrapeManager: Sendable {
     }
 
     // MARK: Reading
+
+    /// The loop of a target; nil when there is none.
+    func loop(scrapePool: String, url: String) -> ScrapeLoop? {
+        published.withLock { $0 }.first { $0.job == scrapePool }?.loops.first { $0.target.url == url }
+    }
 
     /// The targets, by job and labels.
     public func targets() -> TargetsSnapshot {

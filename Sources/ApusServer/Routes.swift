@@ -17,6 +17,8 @@ extension Route {
 
         Route(.get, path: "/api/v1/targets", .storage { (api, request) in api.targets(request) }),
         Route(.get, path: "/api/v1/targets/metadata", .storage { (api, request) throws(APIError) in try api.targetMetadata(request) }),
+        Route(.get, path: "/api/v1/targets/relabel_steps", .quick { (api, request) throws(APIError) in try api.relabelSteps(request) }),
+        Route(.get, path: "/api/v1/targets/page", .storage { (api, request) throws(APIError) in try api.livePage(request) }),
         Route(.get, path: "/api/v1/scrape_pools", .quick { (api, request) in api.scrapePools(request) }),
         Route(.get, path: "/api/v1/metadata", .storage { (api, request) throws(APIError) in try api.metadata(request) }),
 

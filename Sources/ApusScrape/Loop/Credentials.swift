@@ -67,7 +67,8 @@ private func readPEM(_ path: String, _ what: String) throws(CredentialError) -> 
     return String(decoding: bytes, as: UTF8.self)
 }
 
-func base64(_ bytes: [UInt8]) -> String {
+/// RFC 4648, with padding.
+public func base64(_ bytes: [UInt8]) -> String {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     var result: [UInt8] = []
     var index = 0
