@@ -251,11 +251,13 @@ struct FixedTime: TimeSource {
         #expect(harness.report("up") == [1, 1])
     }
 
-    @Test func aFullStoreFailsTheScrape() {
+    @Test func aFullStoreCostsNewSeriesOnly() {
         let harness = LoopHarness(storeLimit: 6)
         harness.scrape("a 1\n", at: 1000)
-        #expect(harness.scrape("a 2\nb 2\n", at: 2000).error == "too many series")
-        #expect(harness.report("up") == [1, 0])
+        let report = harness.scrape("a 2\nb 2\n", at: 2000)
+        #expect(report.error == nil && report.refusal == "too many series" && report.counts.kept == 2)
+        #expect(harness.report("up") == [1, 1])
+        #expect(harness.series == ["a{instance=h:1,job=j} 1000:1 2000:2"])
     }
 
     @Test func contentTypesAndFallback() {
