@@ -120,7 +120,12 @@ extension Evaluator {
     }
 
     private func informIfNoCounter(_ labels: LabelSet, _ range: NodeID) {
-        guard let name = labels[LabelNames.name], !name.isEmpty else { return }
+        // One metric mostly has many series.
+        let nameName = LabelNames.name
+        guard let place = labels.valueRange(of: nameName.bytes.span), !place.isEmpty else { return }
+        let bytes = labels.encoded[place]
+        if !options.enableTypeAndUnitLabels, bytes.elementsEqual(knownCounter.bytes) { return }
+        let name = ByteString(bytes)
         if options.enableTypeAndUnitLabels {
             let type = labels[LabelNames.type] ?? ByteString()
             if type != "counter", type != "histogram" {
@@ -129,7 +134,10 @@ extension Evaluator {
             return
         }
         let suffixes: [ByteString] = ["_total", "_sum", "_count", "_bucket"]
-        if suffixes.contains(where: { name.hasSuffix($0) }) { return }
+        if suffixes.contains(where: { name.hasSuffix($0) }) {
+            knownCounter = name
+            return
+        }
         annotations.informPossiblyNoCounter(name, at: expression[range].range)
     }
 

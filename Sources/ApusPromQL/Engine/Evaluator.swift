@@ -26,6 +26,8 @@ final class Evaluator {
     private(set) var seriesSelected = 0
     let neededLabels: NeededLabels
     private var namelessLabels = NamelessLabels()
+    /// The metric that was last found to be named like a counter.
+    var knownCounter = ByteString()
 
     init(
         _ expression: Expression, plan: QueryPlan, options: EngineOptions, lookbackMs: Int64, limit: Int,

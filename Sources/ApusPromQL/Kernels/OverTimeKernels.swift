@@ -1,5 +1,10 @@
 /// `sum_over_time`
-struct SumKernel: WindowKernel {
+struct SumKernel: LaneKernel {
+    func lanes(_ samples: Samples, starts: SIMD4<Int>, count: Int) -> SIMD4<Double>? {
+        let sums = samples.laneSums(starts: starts, count: count, fromFirst: false)
+        return sums.isFinite ? sums.value + sums.compensation : nil
+    }
+
     @inline(__always) func value(_ window: Window) -> Double {
         var sum = CompensatedSum()
         for index in window.range { sum.add(window.samples.value(index)) }
@@ -8,7 +13,13 @@ struct SumKernel: WindowKernel {
 }
 
 /// `avg_over_time`
-struct MeanKernel: WindowKernel {
+struct MeanKernel: LaneKernel {
+    func lanes(_ samples: Samples, starts: SIMD4<Int>, count: Int) -> SIMD4<Double>? {
+        let sums = samples.laneSums(starts: starts, count: count, fromFirst: true)
+        let count = SIMD4(repeating: Double(count))
+        return sums.isFinite ? sums.value / count + sums.compensation / count : nil
+    }
+
     @inline(__always) func value(_ window: Window) -> Double {
         var mean = CompensatedMean(first: window.samples.value(window.first))
         for index in window.range.dropFirst() { mean.add(window.samples.value(index)) }

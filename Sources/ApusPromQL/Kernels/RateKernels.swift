@@ -27,11 +27,65 @@ struct ExtrapolatedKernel: WindowKernel {
     mutating func prepare(_ samples: Samples) {
         guard isCounter else { return }
         resets.removeAll(keepingCapacity: true)
-        if !samples.hasFalls { return }
-        var index = 1
-        while index < samples.count {
-            if samples.value(index) < samples.value(index &- 1) { resets.append(index) }
-            index &+= 1
+        samples.appendFalls(to: &resets)
+    }
+
+    mutating func fill(_ row: Row, from samples: Samples, at references: References, rangeMs: Int64, poll: QueryGuard)
+        throws(QueryError) -> Int
+    {
+        prepare(samples)
+        // With many resets nearly every window has one, and is a case of its own.
+        guard resets.count <= row.count / 16,
+            let windows = RegularWindows(samples, references, rangeMs: rangeMs, stepCount: row.count), windows.width > 2
+        else { return try fillEach(row, 0..<row.count, from: samples, at: references, rangeMs: rangeMs, poll: poll) }
+        let inside = windows.steps
+        var touched = windows.width &* inside.count
+        touched &+= try fillEach(row, 0..<inside.lowerBound, from: samples, at: references, rangeMs: rangeMs, poll: poll)
+        fillRegular(row, windows, samples, references, rangeMs)
+        touched &+= try fillEach(
+            row, inside.upperBound..<row.count, from: samples, first: max(0, windows.lower(inside.upperBound - 1)), at: references,
+            rangeMs: rangeMs, poll: poll)
+        return touched
+    }
+
+    /// The steps whose windows lie within an evenly spaced series: they have the same number of samples, as far from their ends.
+    private mutating func fillRegular(
+        _ row: Row, _ windows: RegularWindows, _ samples: Samples, _ references: References, _ rangeMs: Int64
+    ) {
+        @inline(__always) func window(_ step: Int) -> Window {
+            Window(
+                samples: samples, range: windows.lower(step)..<windows.upper(step), rangeMs: rangeMs,
+                endMs: references.timestampMs(step), stepTimeMs: references.steps.timestampMs(step), step: step)
+        }
+        let steps = windows.steps
+        let sample = window(steps.lowerBound)
+        let factor = factor(
+            sample, samples.timestampMs(sample.first) &- sample.startMs, sample.endMs &- samples.timestampMs(sample.last),
+            samples.timestampMs(sample.last) &- samples.timestampMs(sample.first), toZero: { _ in .infinity })
+        precondition(
+            windows.lower(steps.lowerBound) >= 0 && windows.upper(steps.upperBound - 1) <= samples.count && steps.upperBound <= row.count,
+            "windows out of range")
+        var first = windows.lower(steps.lowerBound)
+        let span = windows.width &- 1
+        var needsCare = false
+        for step in steps {
+            // SAFETY: all windows lie in the samples, and all steps in the row, checked above.
+            let (firstValue, lastValue) = unsafe (samples.values[first], samples.values[first &+ span])
+            let change = lastValue - firstValue
+            unsafe row.base[step] = change * factor
+            // A counter that gained more than it had may have been at zero shortly before.
+            needsCare = needsCare || !(firstValue >= change)
+            first &+= windows.stride
+        }
+        if !isCounter { return }
+        if needsCare {
+            for step in steps {
+                let firstValue = samples.value(windows.lower(step))
+                if !(firstValue >= samples.value(windows.upper(step) &- 1) - firstValue) { row[step] = value(window(step)) }
+            }
+        }
+        for reset in resets {
+            for step in windows.steps(around: reset) { row[step] = value(window(step)) }
         }
     }
 

@@ -11,8 +11,9 @@ final class ColumnScratch {
 /// A view of a `ColumnScratch`; whoever made it keeps that alive and unchanged while the view is in use.
 @safe struct Samples {
     let count: Int
-    private let timestamps: UnsafePointer<Int64>
-    private let values: UnsafePointer<Double>
+    /// For loops that check their bounds once.
+    let timestamps: UnsafePointer<Int64>
+    let values: UnsafePointer<Double>
 
     init(_ scratch: ColumnScratch) {
         count = scratch.columns.count
@@ -33,7 +34,8 @@ final class ColumnScratch {
 
     /// Whether a value is a staleness marker, or looks like a mark of rows.
     var hasMarkers: Bool {
-        // Without an early exit, so that the compiler compares several values at once.
+        // All of them are NaNs, of which most series have none.
+        if !hasNaN { return false }
         var found = false
         for index in 0..<count {
             // SAFETY: below `count`.
@@ -43,16 +45,39 @@ final class ColumnScratch {
         return found
     }
 
-    /// Whether some value is smaller than the one before.
-    var hasFalls: Bool {
-        var found = false
-        var index = 1
+    private var hasNaN: Bool {
+        var found = SIMDMask<SIMD4<Int64>>(repeating: false)
+        var index = 0
+        while index &+ 4 <= count {
+            let four = values(from: index)
+            found .|= four .!= four
+            index &+= 4
+        }
         while index < count {
-            // SAFETY: below `count`, and 0 at least.
-            found = unsafe found || values[index] < values[index &- 1]
+            if value(index).isNaN { return true }
             index &+= 1
         }
-        return found
+        return any(found)
+    }
+
+    /// Four values. SAFETY: the caller keeps `index` + 4 within `count`.
+    @inline(__always) private func values(from index: Int) -> SIMD4<Double> {
+        unsafe UnsafeRawPointer(values + index).loadUnaligned(as: SIMD4<Double>.self)
+    }
+
+    /// Appends the indices of samples smaller than the one before.
+    func appendFalls(to falls: inout [Int]) {
+        var index = 1
+        while index &+ 4 <= count {
+            if any(values(from: index) .< values(from: index &- 1)) {
+                for one in index..<index &+ 4 where value(one) < value(one &- 1) { falls.append(one) }
+            }
+            index &+= 4
+        }
+        while index < count {
+            if value(index) < value(index &- 1) { falls.append(index) }
+            index &+= 1
+        }
     }
 
     /// Copies the samples without staleness markers, and with an ordinary NaN for the marks of rows.
@@ -71,8 +96,10 @@ final class ColumnScratch {
 /// Scrapes and steps are regular: it first tries to jump as far as the last time, which saves most comparisons.
 struct SampleCursor {
     /// How many samples are not after the last bound.
-    private(set) var index = 0
+    private(set) var index: Int
     private var stride = 0
+
+    init(index: Int = 0) { self.index = index }
 
     @inline(__always) mutating func advance(in samples: Samples, through boundMs: Int64) {
         let before = index

@@ -39,11 +39,21 @@ extension WindowKernel {
         throws(QueryError) -> Int
     {
         prepare(samples)
-        var lowerCursor = SampleCursor()
-        var upperCursor = SampleCursor()
+        return try fillEach(row, 0..<row.count, from: samples, at: references, rangeMs: rangeMs, poll: poll)
+    }
+
+    /// Fills some steps, one window after the other.
+    /// - Parameter first: samples before this are in none of the windows.
+    @inline(__always)
+    mutating func fillEach(
+        _ row: Row, _ steps: Range<Int>, from samples: Samples, first: Int = 0, at references: References, rangeMs: Int64,
+        poll: QueryGuard
+    ) throws(QueryError) -> Int {
+        var lowerCursor = SampleCursor(index: first)
+        var upperCursor = SampleCursor(index: first)
         var touched = 0
         var unpolled = 0
-        for step in 0..<row.count {
+        for step in steps {
             let end = references.timestampMs(step)
             let start = end &- rangeMs
             upperCursor.advance(in: samples, through: end)
