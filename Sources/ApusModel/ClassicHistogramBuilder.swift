@@ -9,6 +9,7 @@ public struct ClassicHistogramBuilder: Sendable {
     private var count: Double?
     private var sum = 0.0
     private var isSorted = true
+    private var hasInvalidBound = false
 
     public init() {}
 
@@ -18,14 +19,15 @@ public struct ClassicHistogramBuilder: Sendable {
         count = nil
         sum = 0
         isSorted = true
+        hasInvalidBound = false
     }
 
     /// Whether neither bucket nor count was given.
     public var isEmpty: Bool { bounds.isEmpty && count == nil }
 
-    /// A bound that is NaN is left out; of bounds given twice the first stays.
+    /// Of bounds given twice the first stays.
     public mutating func setBucket(upperBound: Double, cumulativeCount: Double) {
-        if upperBound.isNaN { return }
+        if upperBound.isNaN { return hasInvalidBound = true }
         if let last = bounds.last, !(last < upperBound) { isSorted = false }
         bounds.append(upperBound)
         counts.append(cumulativeCount)
@@ -37,8 +39,11 @@ public struct ClassicHistogramBuilder: Sendable {
     /// The histogram: of whole numbers if all counts are, else of floats. Without a count the highest bucket's is taken,
     /// without a bucket for +Inf one that reaches the count. Buckets that hold nothing are left out.
     ///
-    /// Throws when counts are negative, fall from one bound to a higher, or do not reach the count.
+    /// Throws when counts are negative, fall from one bound to a higher, or do not reach the count, when a bound is NaN, and
+    /// when there is neither bucket nor count.
     public mutating func build(hint: CounterResetHint = .unknown) throws(HistogramError) -> NativeHistogram {
+        if isEmpty { throw HistogramError("there is neither a bucket nor a count") }
+        if hasInvalidBound { throw HistogramError("the bound of a bucket is no number") }
         sort()
         var previous = 0.0
         for (bound, cumulative) in zip(bounds, counts) {
@@ -78,12 +83,23 @@ public struct ClassicHistogramBuilder: Sendable {
         }
         let layout = HistogramLayout(
             schema: HistogramLayout.customSchema, positiveSpans: spans, customBounds: Array(bounds.dropLast()))
-        // Differences of whole numbers that a double holds are such numbers, too.
-        if counts.allSatisfy({ UInt64(exactly: $0) != nil && $0 < 0x1p53 }), let whole = UInt64(exactly: total) {
-            return try NativeHistogram(
-                layout: layout, hint: hint, count: whole, sum: sum, positive: buckets.map { UInt64(exactly: $0) ?? 0 })
-        }
+        if let whole = try whole(total, layout, hint) { return whole }
         return try NativeHistogram(layout: layout, hint: hint, floatCount: total, sum: sum, positive: buckets)
+    }
+
+    /// With whole counts, whose differences are taken as such: doubles would round them. `nil` when some count is none.
+    private func whole(
+        _ total: Double, _ layout: HistogramLayout, _ hint: CounterResetHint
+    ) throws(HistogramError) -> NativeHistogram? {
+        var buckets: [UInt64] = []
+        var previous: UInt64 = 0
+        for cumulative in counts {
+            guard let count = UInt64(exactly: cumulative), count <= UInt64(Int64.max), count >= previous else { return nil }
+            if count != previous { buckets.append(count - previous) }
+            previous = count
+        }
+        guard let count = UInt64(exactly: total) else { return nil }
+        return try NativeHistogram(layout: layout, hint: hint, count: count, sum: sum, positive: buckets)
     }
 
     private mutating func sort() {

@@ -28,8 +28,8 @@ import Testing
         #expect(countOnly.layout.customBounds.isEmpty && countOnly.positiveCounts == [8])
     }
 
-    @Test("Of equal bounds the first stays, and NaN is none") func odd() throws {
-        let histogram = try build([(1, 3), (1, 99), (.nan, 5), (.infinity, 4)])
+    @Test("Of equal bounds the first stays") func equal() throws {
+        let histogram = try build([(1, 3), (1, 99), (.infinity, 4)])
         #expect(histogram.layout.customBounds == [1])
         #expect(histogram.positiveCounts == [3, 1])
     }
@@ -40,11 +40,18 @@ import Testing
         #expect(histogram.positiveCounts == [0.5, 1.5])
     }
 
+    @Test("Whole counts above 2^53 are not rounded") func large() throws {
+        let histogram = try build([(1, 0x1p53), (.infinity, 0x1p60)])
+        #expect(Array(histogram.positiveWords) == [1 << 53, (1 << 60) - (1 << 53)])
+    }
+
     @Test("Counts that fall, are negative, or do not fit are refused") func refused() {
         #expect(throws: HistogramError.self) { try build([(1, 3), (2, 2), (.infinity, 4)]) }
         #expect(throws: HistogramError.self) { try build([(1, -3), (.infinity, 4)]) }
         #expect(throws: HistogramError.self) { try build([(1, 3), (.infinity, 4)], count: 5) }
         #expect(throws: HistogramError.self) { try build([(1, 3)], count: 2) }
         #expect(throws: HistogramError.self) { try build([(1, .nan)]) }
+        #expect(throws: HistogramError.self) { try build([(1, 3), (.nan, 5), (.infinity, 4)]) }
+        #expect(throws: HistogramError.self) { try build([], sum: 4) }
     }
 }

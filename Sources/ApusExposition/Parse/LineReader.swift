@@ -133,16 +133,17 @@ struct LineReader {
         group?.exemplars += exemplars
         switch suffix {
         case "_count": group?.builder.setCount(value)
-        case "_sum": group?.builder.sum = value
-        default: group?.builder.setBucket(bound: bound ?? .nan, count: value)
+        case "_sum": group?.builder.setSum(value)
+        default: group?.builder.setBucket(upperBound: bound ?? .nan, cumulativeCount: value)
         }
         return true
     }
 
     private mutating func endGroup() {
-        guard let group else { return }
+        guard var group else { return }
         self.group = nil
-        guard let histogram = group.builder.build() else { return }
+        // Parts that contradict each other make no histogram.
+        guard let histogram = try? group.builder.build() else { return }
         waiting.append(
             .sample(
                 ReadSample(

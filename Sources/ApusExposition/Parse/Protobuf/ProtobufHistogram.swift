@@ -127,11 +127,11 @@ struct ProtobufHistogram {
     var converted: NativeHistogram? {
         var builder = ClassicHistogramBuilder()
         for bucket in buckets {
-            builder.setBucket(bound: bucket.bound, count: bucket.count)
+            builder.setBucket(upperBound: bucket.bound, cumulativeCount: bucket.count)
             if bucket.bound == .infinity { break }
         }
         builder.setCount(count)
-        builder.sum = sum
-        return builder.build()
+        builder.setSum(sum)
+        return try? builder.build()
     }
 }
