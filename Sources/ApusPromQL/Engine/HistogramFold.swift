@@ -12,16 +12,12 @@ protocol FloatFold: Fold {
 /// Floats and histograms at one step give no result but a warning. Once histograms of a step turn out not to go together,
 /// what comes after them is passed over.
 final class HistogramFold {
-    private enum Total {
-        /// A float came first: the histograms do not matter any more.
-        case none
-        case sum(HistogramSum)
-        case mean(HistogramMean)
-    }
-
-    private struct State {
-        var total: Total
-        var hasFloat: Bool
+    /// The samples of the group at one step: a class, so that totals change in place.
+    private final class State {
+        /// One of the two; none where a float came first, and histograms do not matter any more.
+        var sum: HistogramSum?
+        var mean: HistogramMean?
+        var hasFloat = false
         var isIncompatible = false
     }
 
@@ -44,24 +40,21 @@ final class HistogramFold {
     func add(_ row: Row, of metric: ByteString, beside floats: any FloatFold) {
         for step in 0..<min(row.count, states.count) where !row[step].isAbsent {
             guard row[step].isHistogramMark else {
-                if let state = states[step], !state.isIncompatible { states[step]?.hasFloat = true }
+                if let state = states[step], !state.isIncompatible { state.hasFloat = true }
                 continue
             }
             guard let histogram = row.histogram(step) else { continue }
             guard let state = states[step] else {
-                let hasFloat = floats.hasSample(at: step)
                 weight += histogram.sampleWeight
-                states[step] = State(total: hasFloat ? .none : first(histogram), hasFloat: hasFloat)
+                states[step] = makeState(first: histogram, hasFloat: floats.hasSample(at: step))
                 continue
             }
             if state.isIncompatible { continue }
-            // Taken out meanwhile, so that the total is not copied when it changes.
-            states[step]?.total = .none
             do {
-                states[step]?.total = try added(histogram, to: state.total)
+                if isMean { try state.mean?.add(histogram) } else { try state.sum?.add(histogram) }
             } catch {
                 annotations.warnMixedSchemas(metric, at: range)
-                states[step]?.isIncompatible = true
+                state.isIncompatible = true
             }
         }
         row.dropHistograms()
@@ -70,24 +63,16 @@ final class HistogramFold {
     /// A row without histograms came to the group.
     func addFloats(_ row: Row) {
         for step in 0..<min(row.count, states.count) where !row[step].isAbsent {
-            if let state = states[step], !state.isIncompatible { states[step]?.hasFloat = true }
+            if let state = states[step], !state.isIncompatible { state.hasFloat = true }
         }
     }
 
-    private func first(_ histogram: FloatHistogram) -> Total {
-        isMean ? .mean(HistogramMean(first: histogram)) : .sum(HistogramSum(first: histogram))
-    }
-
-    private func added(_ histogram: FloatHistogram, to total: consuming Total) throws(HistogramError) -> Total {
-        switch total {
-        case .none: return .none
-        case .sum(var sum):
-            try sum.add(histogram)
-            return .sum(sum)
-        case .mean(var mean):
-            try mean.add(histogram)
-            return .mean(mean)
-        }
+    private func makeState(first histogram: FloatHistogram, hasFloat: Bool) -> State {
+        let state = State()
+        state.hasFloat = hasFloat
+        if hasFloat { return state }
+        if isMean { state.mean = HistogramMean(first: histogram) } else { state.sum = HistogramSum(first: histogram) }
+        return state
     }
 
     /// Puts the totals into the group's row, which has the floats' result.
@@ -100,12 +85,10 @@ final class HistogramFold {
                 continue
             }
             if state.isIncompatible { continue }
-            switch state.total {
-            case .none: continue
-            case .sum(let sum):
+            if let sum = state.sum {
                 annotations.note(sum.notes, .aggregation, at: range)
                 row.setHistogram(sum.total.compacted(), at: step)
-            case .mean(let mean):
+            } else if let mean = state.mean {
                 annotations.note(mean.notes, .aggregation, at: range)
                 row.setHistogram(mean.mean.compacted(), at: step)
             }

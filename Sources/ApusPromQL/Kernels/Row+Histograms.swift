@@ -18,17 +18,38 @@ extension Double {
 /// that writes floats need not know of histograms.
 final class RowHistograms {
     /// By the address of the row's floats.
-    fileprivate var columns: [UInt: Column] = [:]
+    private var columns: [UInt: Column] = [:]
+    /// The column asked for last: most code goes through one row from end to end.
+    private var last: (key: UInt, column: Column)?
 
     fileprivate final class Column {
         var values: [FloatHistogram?]
         init(count: Int) { values = Array(repeating: nil, count: count) }
     }
+
+    fileprivate func column(_ key: UInt) -> Column? {
+        if let last, last.key == key { return last.column }
+        guard let column = columns[key] else { return nil }
+        last = (key, column)
+        return column
+    }
+
+    fileprivate func makeColumn(_ key: UInt, count: Int) -> Column {
+        let column = Column(count: count)
+        columns[key] = column
+        last = (key, column)
+        return column
+    }
+
+    fileprivate func removeColumn(_ key: UInt) {
+        columns[key] = nil
+        if last?.key == key { last = nil }
+    }
 }
 
 extension Row {
     private var key: UInt { unsafe UInt(bitPattern: base) }
-    private var column: RowHistograms.Column? { owner.histograms?.columns[key] }
+    private var column: RowHistograms.Column? { owner.histograms?.column(key) }
 
     /// Whether a step of the row may hold a histogram: false for every row of most queries, and then of no cost.
     @inline(__always) var mayHoldHistograms: Bool { owner.histograms != nil && hasColumn }
@@ -43,16 +64,14 @@ extension Row {
     func setHistogram(_ histogram: FloatHistogram, at step: Int) {
         let histograms = owner.histograms ?? RowHistograms()
         owner.histograms = histograms
-        let known = histograms.columns[key]
-        let column = known ?? RowHistograms.Column(count: count)
-        if known == nil { histograms.columns[key] = column }
+        let column = histograms.column(key) ?? histograms.makeColumn(key, count: count)
         column.values[step] = histogram
         self[step] = HistogramMark.value
     }
 
     /// For a row that is filled anew with floats.
     func forgetHistograms() {
-        if owner.histograms != nil { owner.histograms?.columns[key] = nil }
+        owner.histograms?.removeColumn(key)
     }
 
     /// Makes each histogram an absent sample.
@@ -66,18 +85,6 @@ extension Row {
         }
         forgetHistograms()
         return found
-    }
-
-    /// Replaces each histogram by `transform` of it; nil makes it absent.
-    func mapHistograms<E: Error>(_ transform: (FloatHistogram) throws(E) -> FloatHistogram?) throws(E) {
-        guard let column else { return }
-        for step in 0..<count where self[step].isHistogramMark {
-            if let histogram = column.values[step], let changed = try transform(histogram) {
-                column.values[step] = changed
-            } else {
-                self[step] = Absent.value
-            }
-        }
     }
 
     /// Takes the histograms beside marks that were copied.
