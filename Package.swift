@@ -62,7 +62,7 @@ let programs: [Target] = [
         dependencies: [
             "ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig",
             "ApusScrape",
-            "ApusServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "ApusServer", "CCurl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -18,10 +18,14 @@ struct Apus: AsyncParsableCommand {
                   Check a page of metrics.
               apus tsdb list -r data/
                   Show the blocks of a data directory; analyze and verify look into them.
+              apus query instant http://localhost:9090 'sum(up)'
+                  Ask a server.
+              apus explain 'rate(http_requests_total[15s])'
+                  Show what each part of a query does, and why it is empty.
               apus test promql my.test
                   Run scripts that load series, evaluate expressions and compare the results.
             """,
         version: Version.text,
-        subcommands: [Serve.self, Check.self, Test.self, TSDB.self],
+        subcommands: [Serve.self, Check.self, Test.self, TSDB.self, Query.self, Explain.self, PromQL.self],
         defaultSubcommand: Serve.self)
 }

@@ -1,4 +1,4 @@
-import ApusBytes
+public import ApusBytes
 import ApusModel
 import ApusPromQL
 import ApusStorage
@@ -12,7 +12,7 @@ enum TimeLimits {
 }
 
 /// Reads a time: seconds since the epoch with a fraction, RFC 3339, or one of the two limits. In ms.
-func parseTime(_ text: ByteString) throws(APIError) -> Int64 {
+public func parseTime(_ text: ByteString) throws(APIError) -> Int64 {
     if let seconds = parseDouble(text.bytes.span), !seconds.isNaN {
         let whole = seconds.rounded(.towardZero)
         // A time beyond what 64 bits hold is a time without data, not an error: Grafana may ask for the year 10^9.
