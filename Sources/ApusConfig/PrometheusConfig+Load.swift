@@ -109,7 +109,7 @@ extension PrometheusConfig {
         }
     }
 
-    private static func decode(
+    static func decode(
         _ yaml: String, _ schema: ObjectSchema, fileName: String, baseDirectory: String
     ) throws(ConfigError) -> ConfigObject {
         let node: YAMLNode?

@@ -1,5 +1,5 @@
 import ApusBytes
-import ApusModel
+public import ApusModel
 
 /// The hash by which `limit_ratio` picks series: that of Prometheus's release builds, so that both pick the same.
 ///
@@ -8,7 +8,7 @@ import ApusModel
 ///     ┌──────┬──────┬──────┬───────┬───
 ///     │ size │ name │ size │ value │ …        size: one byte; 255 is followed by three bytes, little-endian
 ///     └──────┴──────┴──────┴───────┴───
-func seriesHash(_ labels: LabelSet) -> UInt64 {
+public func seriesHash(_ labels: LabelSet) -> UInt64 {
     var bytes: [UInt8] = []
     for label in labels {
         appendSized(label.name.bytes, to: &bytes)

@@ -8,7 +8,7 @@ import ArgumentParser
 struct TSDBCreateBlocks: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create-blocks-from", abstract: "Make blocks of data from elsewhere.",
-        subcommands: [CreateBlocksFromOpenMetrics.self])
+        subcommands: [CreateBlocksFromOpenMetrics.self, CreateBlocksFromRules.self])
 }
 
 /// `apus tsdb create-blocks-from openmetrics FILE [DIRECTORY]`.

@@ -56,7 +56,6 @@ final class OpenMetricsImport {
         var current: UInt32 = 0
         var hasCurrent = false
         var reportAt = 0
-        let blockMs = options.blockMs
         while let entry = try parser.next(page) {
             guard case .series(let line) = entry else { continue }
             guard let time = line.timestampMs else {
@@ -67,17 +66,31 @@ final class OpenMetricsImport {
                 current = try number(of: line, parser, page)
                 hasCurrent = true
             }
-            var range = time / blockMs
-            if time < 0 && range * blockMs != time { range -= 1 }
-            let (start, overflow) = range.multipliedReportingOverflow(by: blockMs)
-            guard !overflow else { throw ImportError("timestamp \(time) ms is out of range") }
-            try spool.add(
-                SpoolRow(series: current, offsetMs: UInt32(truncatingIfNeeded: time &- start), value: line.value), to: range)
+            try add(current, time, line.value)
             if parser.offset >= reportAt {
                 onProgress(parser.offset, page.count)
                 reportAt = parser.offset + Self.reportBytes
             }
         }
+    }
+
+    private func add(_ series: UInt32, _ timeMs: Int64, _ value: Double) throws {
+        var range = timeMs / options.blockMs
+        if timeMs < 0 && range * options.blockMs != timeMs { range -= 1 }
+        let (start, overflow) = range.multipliedReportingOverflow(by: options.blockMs)
+        guard !overflow else { throw ImportError("timestamp \(timeMs) ms is out of range") }
+        try spool.add(SpoolRow(series: series, offsetMs: UInt32(truncatingIfNeeded: timeMs &- start), value: value), to: range)
+    }
+
+    /// Adds a sample that comes from elsewhere than a file.
+    func add(_ labels: LabelSet, timestampMs: Int64, value: Double) throws {
+        let hash = labels.hash64(seed: series.seed)
+        let number: UInt32
+        if let known = series.find(text: hash) { number = known } else {
+            guard series.labels.count < Int(UInt32.max) else { throw ImportError("there are more series than one import can hold") }
+            number = series.insert(labels, text: hash)
+        }
+        try add(number, timestampMs, value)
     }
 
     private func number(of line: OpenMetricsParser.SeriesLine, _ parser: OpenMetricsParser, _ page: Span<UInt8>) throws -> UInt32
