@@ -87,14 +87,22 @@ extension Row {
         return found
     }
 
-    /// Takes the histograms beside marks that were copied.
+    /// Takes the whole column of a row whose floats were copied. What changes later changes in one of the two.
     func copyHistograms(from other: Row) {
-        for step in 0..<count {
-            if let histogram = other.histogram(step) { setHistogram(histogram, at: step) }
-        }
+        guard let theirs = other.column else { return }
+        let histograms = owner.histograms ?? RowHistograms()
+        owner.histograms = histograms
+        let column = histograms.column(key) ?? histograms.makeColumn(key, count: count)
+        column.values = theirs.values
     }
 
-    func absorbHistograms(of other: Row) { copyHistograms(from: other) }
+    /// Takes the histograms at the steps at which `other` has one.
+    func absorbHistograms(of other: Row) {
+        guard let theirs = other.column else { return }
+        for step in 0..<count where other[step].isHistogramMark {
+            if let histogram = theirs.values[step] { setHistogram(histogram, at: step) }
+        }
+    }
 
     /// Gives all steps the sample that `other` has at its first.
     func fill(fromFirstOf other: Row) {
