@@ -44,7 +44,7 @@ struct DeleteLabelMatcher: ParsableCommand {
     @Argument(help: "The expression.") var expression: String
     @Argument(help: "The label.") var name: String
 
-    func run() throws { print(try parsed(expression).removingMatchers(on: ByteString(name)).prettified()) }
+    func run() throws { print(try parsed(expression).deletingMatchers(of: ByteString(name)).prettified()) }
 }
 
 /// All that is experimental is taken: what is only printed need not be enabled.
