@@ -182,13 +182,9 @@ struct HistogramSamples {
 
     /// Whether a sample's start timestamp says that the counting began anew after the sample before it.
     private func isStartTimestampReset(_ index: Int) -> Bool {
-        guard hasStartTimestamps else { return false }
-        let (start, time) = (startTimestampMs(index), timestampMs(index))
-        let (startBefore, timeBefore) = (startTimestampMs(index - 1), timestampMs(index - 1))
-        if start == 0 || start >= time || start < timeBefore { return false }
-        if start > timeBefore { return true }
-        // It begins with the sample before: either each sample counts for itself, or its start is not known, which is said
-        // by a start that is the sample's own time.
-        return startBefore <= timeBefore && startBefore != 0 && startBefore != timeBefore
+        hasStartTimestamps
+            && StartTimestamps.isReset(
+                previousStartMs: startTimestampMs(index - 1), previousMs: timestampMs(index - 1), startMs: startTimestampMs(index),
+                timestampMs: timestampMs(index))
     }
 }

@@ -304,13 +304,12 @@ struct HistogramWindow {
     }
 
     private func noteOverlaps(_ range: Range<Int>, _ notes: inout WindowNotes) {
-        for index in range.dropFirst() {
-            let start = samples.startTimestampMs(index)
-            if start != 0, start < samples.timestampMs(index - 1), start != samples.startTimestampMs(index - 1) {
-                notes.insert(.startTimeOverlap)
-                return
-            }
+        let overlaps = range.dropFirst().contains { index in
+            StartTimestamps.overlaps(
+                previousStartMs: samples.startTimestampMs(index - 1), previousMs: samples.timestampMs(index - 1),
+                startMs: samples.startTimestampMs(index))
         }
+        if overlaps { notes.insert(.startTimeOverlap) }
     }
 }
 
