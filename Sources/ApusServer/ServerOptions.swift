@@ -78,8 +78,6 @@ public struct ServerOptions: Sendable {
     public var isLifecycleEnabled = false
     /// Whether `/api/v1/admin/tsdb/…` works.
     public var isAdminEnabled = false
-    /// Whether `stats=all` tells of each step.
-    public var countsQuerySteps = false
     /// How far back a federated sample may lie.
     public var lookbackDeltaMs: Int64 = 300_000
     /// As `/status/flags` shows them.

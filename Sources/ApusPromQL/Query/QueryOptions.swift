@@ -10,8 +10,6 @@ public struct QueryOptions: Sendable {
     public var cancellation: CancellationFlag?
     /// For who looks at running queries and at the logs of queries.
     public var origin = QueryOrigin.unknown
-    /// Whether the statistics tell of each step. Costs a little.
-    public var countsSteps = false
     /// Whether the result comes with an explanation. Costs: every series is counted on its way through every operator.
     public var explains = false
 

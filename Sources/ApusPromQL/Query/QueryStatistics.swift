@@ -9,10 +9,6 @@ public struct QueryStatistics: Sendable {
     /// Series that the storage gave.
     public var seriesSelected: Int64 = 0
 
-    /// The same for each step of the query; empty unless asked for.
-    public var queryableSamplesPerStep: [StepCount] = []
-    /// A sample counts at the first step that looks at it; empty unless asked for.
-    public var samplesReadPerStep: [StepCount] = []
     /// About the memory of the samples that were held at once, at its most.
     public var peakBytes: Int64 = 0
 
@@ -28,17 +24,6 @@ public struct QueryStatistics: Sendable {
     public var execTotalSeconds: Double { queueSeconds + evalTotalSeconds }
 
     public init() {}
-}
-
-/// Samples that belong to one step.
-public struct StepCount: Sendable, Equatable {
-    public var timestampMs: Int64
-    public var samples: Int64
-
-    public init(timestampMs: Int64, samples: Int64) {
-        self.timestampMs = timestampMs
-        self.samples = samples
-    }
 }
 
 /// What an engine is doing and has done.

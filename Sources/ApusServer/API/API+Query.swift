@@ -69,7 +69,6 @@ extension API {
     private func queryOptions(_ request: ServerRequest, explains: Bool) throws(APIError) -> QueryOptions {
         var options = QueryOptions()
         options.explains = explains
-        options.countsSteps = self.options.countsQuerySteps && request.form["stats"] == "all"
         options.origin = .request(
             clientAddress: request.clientAddress, method: request.method.rawValue, path: request.path)
         if !request.form["timeout"].isEmpty {

@@ -165,26 +165,10 @@ extension JSONWriter {
             json.object { json in
                 json.key("totalQueryableSamples")
                 json.integer(statistics.totalQueryableSamples)
-                json.steps("totalQueryableSamplesPerStep", statistics.queryableSamplesPerStep)
                 json.key("samplesRead")
                 json.integer(statistics.samplesRead)
-                json.steps("samplesReadPerStep", statistics.samplesReadPerStep)
                 json.key("peakSamples")
                 json.integer(statistics.peakSamples)
-            }
-        }
-    }
-
-    /// `[[seconds,count],…]`; nothing when nobody asked for it.
-    private mutating func steps(_ name: String, _ counts: [StepCount]) {
-        if counts.isEmpty { return }
-        key(name)
-        array { json in
-            for count in counts {
-                json.array { json in
-                    json.timestamp(count.timestampMs)
-                    json.integer(count.samples)
-                }
             }
         }
     }

@@ -7,7 +7,6 @@ struct Features {
     private(set) var delayedNameRemoval = false
     private(set) var useStartTimestamps = false
     private(set) var exemplarStorage = false
-    private(set) var perStepStats = false
     private(set) var startTimestamps = false
     private(set) var metadataRecords = false
     private(set) var autoReload = false
@@ -22,7 +21,6 @@ struct Features {
             case "promql-delayed-name-removal": delayedNameRemoval = true
             case "use-start-timestamps": useStartTimestamps = true
             case "exemplar-storage": exemplarStorage = true
-            case "promql-per-step-stats": perStepStats = true
             case "st-storage": startTimestamps = true
             case "auto-reload-config": autoReload = true
             case "metadata-wal-records": metadataRecords = true

@@ -106,7 +106,6 @@ struct ServerProcess {
         options.readTimeoutMs = flags.web.readTimeout.ms
         options.isLifecycleEnabled = flags.web.isLifecycleEnabled
         options.isAdminEnabled = flags.web.isAdminEnabled
-        options.countsQuerySteps = features.perStepStats
         options.lookbackDeltaMs = flags.query.lookbackDelta.ms
         options.flags = flags.shownFlags
         if flags.web.corsOrigin != ".*" {
