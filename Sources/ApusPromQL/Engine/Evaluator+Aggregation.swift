@@ -4,14 +4,14 @@ import ApusModel
 extension Evaluator {
     func aggregate(_ id: NodeID, _ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink) throws(QueryError) {
         switch aggregation.op {
-        case .sum: try fold(aggregation, steps, sink) { SumFold(width: $0) }
-        case .avg: try fold(aggregation, steps, sink) { MeanFold(width: $0) }
-        case .count: try fold(aggregation, steps, sink) { CountFold(width: $0, isGroup: false) }
-        case .group: try fold(aggregation, steps, sink) { CountFold(width: $0, isGroup: true) }
-        case .min: try fold(aggregation, steps, sink) { ExtremeFold(width: $0, isMaximum: false) }
-        case .max: try fold(aggregation, steps, sink) { ExtremeFold(width: $0, isMaximum: true) }
-        case .stddev: try fold(aggregation, steps, sink) { VarianceFold(width: $0, takesRoot: true) }
-        case .stdvar: try fold(aggregation, steps, sink) { VarianceFold(width: $0, takesRoot: false) }
+        case .sum: try fold(aggregation, steps, sink) { SumFold($0) }
+        case .avg: try fold(aggregation, steps, sink) { MeanFold($0) }
+        case .count: try fold(aggregation, steps, sink) { CountFold($0, isGroup: false) }
+        case .group: try fold(aggregation, steps, sink) { CountFold($0, isGroup: true) }
+        case .min: try fold(aggregation, steps, sink) { ExtremeFold($0, isMaximum: false) }
+        case .max: try fold(aggregation, steps, sink) { ExtremeFold($0, isMaximum: true) }
+        case .stddev: try fold(aggregation, steps, sink) { VarianceFold($0, takesRoot: true) }
+        case .stdvar: try fold(aggregation, steps, sink) { VarianceFold($0, takesRoot: false) }
         case .quantile: try quantileAggregate(aggregation, steps, sink)
         case .countValues: try countValues(aggregation, steps, sink)
         case .topk, .bottomk: try extremes(id, aggregation, steps, sink)
@@ -28,11 +28,12 @@ extension Evaluator {
 
     /// Folds each row into its group's as it comes. Memory is groups × steps.
     private func fold(
-        _ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink, _ makeFold: (Int) -> any Fold
+        _ aggregation: Aggregation, _ steps: Steps, _ sink: RowSink, _ makeFold: (RowArena) -> any Fold
     ) throws(QueryError) {
         var groups = grouping(aggregation)
         var names: [RowLabels] = []
         var folds: [any Fold] = []
+        let arena = RowArena(width: steps.count)
         var mixed: [Int: HistogramFold] = [:]
         var held = 0
         defer { bounds.release(held) }
@@ -40,7 +41,7 @@ extension Evaluator {
             let (number, labels) = groups.number(of: name.labels)
             if let labels {
                 names.append(RowLabels(labels: labels, dropsName: name.dropsName))
-                let fold = makeFold(steps.count)
+                let fold = makeFold(arena)
                 folds.append(fold)
                 held += fold.stateRows * steps.count
                 try bounds.hold(fold.stateRows * steps.count)

@@ -1,4 +1,5 @@
-/// How an aggregation folds the rows of a group into one, step by step, without keeping them.
+/// How an aggregation folds the rows of a group into one, step by step, without keeping them. Its state lies in rows of an
+/// arena that the groups share.
 protocol Fold: AnyObject {
     /// How many rows of state it holds.
     var stateRows: Int { get }
@@ -13,8 +14,7 @@ final class SumFold: FloatFold {
     private let compensations: Row
     let stateRows = 2
 
-    init(width: Int) {
-        let arena = RowArena(width: width)
+    init(_ arena: RowArena) {
         sums = arena.makeRow()
         compensations = arena.makeUninitializedRow()
     }
@@ -51,9 +51,9 @@ final class MeanFold: FloatFold {
     private var means: [CompensatedMean?]
     let stateRows = 5
 
-    init(width: Int) {
-        result = RowArena(width: width).makeRow()
-        means = Array(repeating: nil, count: width)
+    init(_ arena: RowArena) {
+        result = arena.makeRow()
+        means = Array(repeating: nil, count: arena.width)
     }
 
     func add(_ row: Row) {
@@ -79,8 +79,8 @@ final class CountFold: Fold {
     let stateRows = 1
 
     /// - Parameter isGroup: 1 in place of the count.
-    init(width: Int, isGroup: Bool) {
-        counts = RowArena(width: width).makeRow()
+    init(_ arena: RowArena, isGroup: Bool) {
+        counts = arena.makeRow()
         self.isGroup = isGroup
     }
 
@@ -100,8 +100,8 @@ final class ExtremeFold: Fold {
     private let isMaximum: Bool
     let stateRows = 1
 
-    init(width: Int, isMaximum: Bool) {
-        extremes = RowArena(width: width).makeRow()
+    init(_ arena: RowArena, isMaximum: Bool) {
+        extremes = arena.makeRow()
         self.isMaximum = isMaximum
     }
 
@@ -127,8 +127,7 @@ final class VarianceFold: Fold {
     private let takesRoot: Bool
     let stateRows = 3
 
-    init(width: Int, takesRoot: Bool) {
-        let arena = RowArena(width: width)
+    init(_ arena: RowArena, takesRoot: Bool) {
         counts = arena.makeRow()
         means = arena.makeUninitializedRow()
         squares = arena.makeUninitializedRow()

@@ -70,8 +70,15 @@ struct EdgeKernel: WindowKernel {
 }
 
 /// `stdvar_over_time` and `stddev_over_time`, by Welford's method with compensated sums.
-struct VarianceKernel: WindowKernel {
+struct VarianceKernel: LaneKernel {
     let takesRoot: Bool
+
+    func lanes(_ samples: Samples, starts: SIMD4<Int>, count: Int) -> SIMD4<Double>? {
+        let (means, squares) = samples.laneVariances(starts: starts, count: count)
+        guard means.isFinite, squares.isFinite else { return nil }
+        let variances = (squares.value + squares.compensation) / SIMD4(repeating: Double(count))
+        return takesRoot ? variances.squareRoot() : variances
+    }
 
     @inline(__always) func value(_ window: Window) -> Double {
         var count = 0.0

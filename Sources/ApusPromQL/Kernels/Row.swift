@@ -97,15 +97,14 @@ extension Double {
     private var slabs: [UnsafeMutablePointer<Double>] = unsafe []
     /// The histograms of rows that have any; `nil` for as long as no row has.
     var histograms: RowHistograms?
-    private let rowsInSlab: Int
-    private var usedInSlab: Int
+    private var rowsInSlab = 0
+    private var usedInSlab = 0
 
-    init(width: Int) {
-        self.width = width
-        // About 32 KiB: a page or more for each slab, but not much for an instant query of one series.
-        rowsInSlab = max(1, 4_096 / max(width, 1))
-        usedInSlab = rowsInSlab
-    }
+    /// About 32 KiB in a slab at most; the first has two rows, as many arenas never make more.
+    private static let slabSamples = 4_096
+    private static let firstRows = 2
+
+    init(width: Int) { self.width = width }
 
     deinit {
         unsafe slabs.forEach { unsafe $0.deallocate() }
@@ -127,8 +126,8 @@ extension Double {
     /// A row whose values are whatever lay there; the caller writes every step.
     func makeUninitializedRow() -> Row {
         if usedInSlab == rowsInSlab {
+            rowsInSlab = max(1, min(max(Self.firstRows, rowsInSlab * 4), Self.slabSamples / max(width, 1)))
             let slab = UnsafeMutablePointer<Double>.allocate(capacity: max(1, rowsInSlab * width))
-            unsafe slab.initialize(repeating: 0, count: rowsInSlab * width)
             unsafe slabs.append(slab)
             usedInSlab = 0
         }

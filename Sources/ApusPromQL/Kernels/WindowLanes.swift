@@ -106,4 +106,20 @@ extension Samples {
         }
         return sums
     }
+
+    /// The means and sums of squares of four windows of `count` samples, by Welford's method.
+    @inline(__always) func laneVariances(starts: SIMD4<Int>, count width: Int) -> (means: LaneSums, squares: LaneSums) {
+        for lane in 0..<4 { precondition(starts[lane] >= 0 && starts[lane] <= count &- width, "window out of range") }
+        let (a, b, c, d) = (starts[0], starts[1], starts[2], starts[3])
+        var means = LaneSums(value: SIMD4())
+        var squares = LaneSums(value: SIMD4())
+        for index in 0..<width {
+            // SAFETY: all windows lie in the samples, checked above.
+            let values = unsafe SIMD4(values[a &+ index], values[b &+ index], values[c &+ index], values[d &+ index])
+            let delta = values - (means.value + means.compensation)
+            means.add(delta / SIMD4(repeating: Double(index &+ 1)))
+            squares.add(delta * (values - (means.value + means.compensation)))
+        }
+        return (means, squares)
+    }
 }

@@ -165,6 +165,15 @@ final class BlockSeriesSet: SeriesSet {
 
     func labels(at index: Int) -> LabelSet { self.index.labelSet(of: series[index].entry) ?? .empty }
 
+    /// Whether both have the same label sets in the same order, as far as their numbers tell.
+    func hasSameLabels(as other: BlockSeriesSet) -> Bool {
+        guard series.count == other.series.count, index.hasSameSymbols(as: other.index) else { return false }
+        for position in series.indices {
+            if !index.hasSameLabels(series[position].entry, as: other.series[position].entry, of: other.index) { return false }
+        }
+        return true
+    }
+
     func labelReader(keeping names: [ByteString]) -> any LabelReader { BlockLabelReader(index, series, names) }
 
     func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {

@@ -109,6 +109,18 @@ extension IndexReader {
         return LabelSet(alreadyEncoded: encoded)
     }
 
+    /// Whether a number stands for the same symbol in both.
+    func hasSameSymbols(as other: IndexReader) -> Bool {
+        version != 1 && other.version != 1 && symbols.isSame(as: other.symbols)
+    }
+
+    /// Whether two series of indices with the same symbols have the same labels.
+    func hasSameLabels(_ entry: SeriesEntry, as other: SeriesEntry, of index: IndexReader) -> Bool {
+        let (mine, theirs) = (entry.labels..<entry.chunks, other.labels..<other.chunks)
+        if mine.count != theirs.count { return false }
+        return unsafe equalBytes(file.bytes(mine).span, index.file.bytes(theirs).span)
+    }
+
     /// The symbols of a series' values for at most four names; nil when they do not fit.
     func projectionKey(of entry: SeriesEntry, _ names: [UInt64]) -> LabelProjection.Key? {
         guard var reader = try? file.reader(entry.labels, entry.chunks) else { return nil }

@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusModel
 import Synchronization
 
 /// The strings of an index, sorted: label names and values, named by number (version 2) or by offset (version 1).
@@ -37,6 +38,26 @@ import Synchronization
         }
         self.samples = samples
         cache = SymbolCache(count: version == 1 ? 1 : count)
+    }
+
+    private static let lastID = Atomic<UInt64>(0)
+    /// Of all tables that were ever opened.
+    private let id = IndexSymbols.lastID.wrappingAdd(1, ordering: .relaxed).newValue
+    /// By ID: the tables that this one was compared with, and whether they are the same.
+    private let compared = Locked<[UInt64: Bool]>([:])
+    private static let maximumCompared = 256
+
+    /// Whether both hold the same symbols. They are compared byte by byte once.
+    func isSame(as other: IndexSymbols) -> Bool {
+        if self === other { return true }
+        guard count == other.count, range.count == other.range.count else { return false }
+        if let known = compared.withLock({ $0[other.id] }) { return known }
+        let isSame = unsafe equalBytes(file.bytes(range).span, other.file.bytes(other.range).span)
+        compared.withLock { compared in
+            if compared.count >= Self.maximumCompared { compared.removeAll() }
+            compared[other.id] = isSame
+        }
+        return isSame
     }
 
     /// A symbol with its size in front, or nil when there is none of that number. Valid as long as the file.

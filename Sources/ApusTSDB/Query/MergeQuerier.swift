@@ -78,7 +78,7 @@ final class MergeSeriesSet: SeriesSet {
 
     init(_ sets: [any SeriesSet], sorted: Bool) {
         self.sets = sets
-        (parts, starts) = sorted ? Self.joinSorted(sets) : Self.joinHashed(sets)
+        (parts, starts) = Self.joinAligned(sets) ?? (sorted ? Self.joinSorted(sets) : Self.joinHashed(sets))
     }
 
     var count: Int { starts.count - 1 }
@@ -96,6 +96,21 @@ final class MergeSeriesSet: SeriesSet {
     fileprivate func labels(at index: Int, _ readers: [any LabelReader]) -> LabelSet {
         let part = parts[starts[index]]
         return readers[Int(part.set)].labels(at: Int(part.index))
+    }
+
+    /// Blocks that follow one another mostly have the same series in the same order, and so the same numbers for their labels:
+    /// then those are compared, and no label set is made. Nil when it is not so.
+    private static func joinAligned(_ sets: [any SeriesSet]) -> ([Part], [Int])? {
+        guard let first = sets[0] as? BlockSeriesSet else { return nil }
+        for set in sets.dropFirst() {
+            guard let other = set as? BlockSeriesSet, first.hasSameLabels(as: other) else { return nil }
+        }
+        var parts: [Part] = []
+        parts.reserveCapacity(first.count * sets.count)
+        for index in 0..<first.count {
+            for number in sets.indices { parts.append(Part(set: Int32(number), index: Int32(index))) }
+        }
+        return (parts, (0...first.count).map { $0 * sets.count })
     }
 
     /// The sets are runs in order, of which the sort makes use: it compares each series about log₂ (sets) times.

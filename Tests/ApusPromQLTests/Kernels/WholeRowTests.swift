@@ -76,6 +76,7 @@ import Testing
             try check(ExtrapolatedKernel(isCounter: false, isRate: false))
             try check(SumKernel())
             try check(MeanKernel())
+            try check(VarianceKernel(takesRoot: round % 2 == 0))
         }
     }
 }
