@@ -171,9 +171,9 @@ import Testing
 
     @Test(
         "takes turns with Prometheus, and every sample of every kind is there",
-        .enabled(if: Programs.prometheus != nil, "there is no prometheus on PATH or in APUS_PEERS"))
+        .enabled(if: Programs.prometheus3 != nil, "there is no prometheus 3 on PATH or in APUS_PEERS"))
     func turns() throws {
-        let prometheus = try #require(Programs.prometheus)
+        let prometheus = try #require(Programs.prometheus3)
         let life = try Life()
         var seen: DirectoryContents?
         for round in 0..<Self.rounds {

@@ -12,10 +12,26 @@ import Testing
     private static let seriesPerWriter = 4
 
     private final class Shared: Sendable {
-        let ticks = Atomic<Int64>(0)
         let writersLeft: Atomic<Int>
+        /// The round each writer is at; one that has ended is past all.
+        let rounds: Mutex<[Int]>
         let failures = Mutex<[String]>([])
-        init(writers: Int) { writersLeft = Atomic(writers) }
+        init(writers: Int) {
+            writersLeft = Atomic(writers)
+            rounds = Mutex([Int](repeating: 0, count: writers))
+        }
+
+        /// Waits until no writer is far behind: half a block's range after the newest sample, older ones are out of bounds.
+        func begin(_ round: Int, of writer: Int) {
+            while !rounds.withLock({ rounds in
+                rounds[writer] = round
+                return rounds.allSatisfy { round - $0 < 10 }
+            }) { sched_yield() }
+        }
+        func end(of writer: Int) {
+            rounds.withLock { $0[writer] = .max }
+            writersLeft.subtract(1, ordering: .releasing)
+        }
         func fail(_ text: String) { failures.withLock { $0.append(text) } }
         var isOver: Bool { writersLeft.load(ordering: .acquiring) == 0 }
     }
@@ -26,10 +42,11 @@ import Testing
 
     /// Appends rounds of one sample a series; a sample's value is its number in its series.
     private static func write(_ database: Database, _ writer: Int, rounds: Int, _ shared: Shared) {
-        defer { shared.writersLeft.subtract(1, ordering: .releasing) }
+        defer { shared.end(of: writer) }
         do {
             for round in 0..<rounds {
-                let time = start + shared.ticks.add(1, ordering: .relaxed).newValue * 40
+                shared.begin(round, of: writer)
+                let time = start + Int64(round) * 80 + Int64(writer) * 40
                 var batch = SampleBatch()
                 for series in 0..<seriesPerWriter { batch.append(try database.seriesRef(for: labels(writer, series)), timestampMs: time, value: Double(round)) }
                 let outcome = try database.append(batch)

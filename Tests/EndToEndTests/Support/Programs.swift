@@ -16,11 +16,13 @@ enum Programs {
     static let nodeExporter = find("prometheus-node-exporter", "node_exporter")
     static let promtool = find("promtool")
     static let prometheus = find("prometheus")
+    /// A Prometheus of 3.x: Debian 12's is older and refuses fields that some tests need.
+    static let prometheus3 = prometheus.flatMap { isVersion3($0) ? $0 : nil }
     static let chromium = find("chromium", "chromium-browser", "google-chrome")
 
     private static func find(_ names: String...) -> URL? {
         let environment = ProcessInfo.processInfo.environment
-        // Newer peers than the system's may lie in a folder of their own.
+        // Newer peers than the system's may lie in a folder of their own: see scripts/fetch-peers.
         let folders = (environment["APUS_PEERS"].map { [Substring($0)] } ?? []) + (environment["PATH"] ?? "/usr/bin").split(separator: ":")
         for name in names {
             for folder in folders {
@@ -29,6 +31,12 @@ enum Programs {
             }
         }
         return nil
+    }
+
+    private static func isVersion3(_ program: URL) -> Bool {
+        guard let process = try? ChildProcess(program, ["--version"], in: FileManager.default.temporaryDirectory) else { return false }
+        defer { try? FileManager.default.removeItem(at: process.outputFile) }
+        return process.exitStatus() == 0 && process.output.hasPrefix("prometheus, version 3.")
     }
 
     /// A port nobody listens on at this moment.
