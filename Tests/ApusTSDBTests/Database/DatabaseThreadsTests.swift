@@ -76,6 +76,18 @@ import Testing
         }
     }
 
+    private func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+        let group = DispatchGroup()
+        for role in 0..<count {
+            group.enter()
+            Thread.detachNewThread {
+                body(role)
+                group.leave()
+            }
+        }
+        group.wait()
+    }
+
     /// Goal: readers see every series from its first sample on without a gap, whatever is written, compacted and copied
     /// meanwhile; and all of it is there after a kill. Method: two writers, two readers, a compactor, and one who copies.
     @Test("writers, readers, compactions and copies at once", arguments: [true, false])
@@ -87,7 +99,8 @@ import Testing
         let database = isOnDisk ? try Database.open("data", options: options, files: disk) : Database.inMemory(options: options)
         let (writers, rounds) = (2, 300)
         let shared = Shared(writers: writers)
-        DispatchQueue.concurrentPerform(iterations: writers + 4) { role in
+        // Threads of their own: writers wait for each other, and a pool may have one thread for all.
+        inThreads(writers + 4) { role in
             switch role {
             case 0..<writers: Self.write(database, role, rounds: rounds, shared)
             case writers, writers + 1:
