@@ -86,6 +86,14 @@ public struct SampleBatch: Sendable {
         histograms.append(
             HistogramSample(ref: ref, timestampMs: timestampMs, startTimestampMs: startTimestampMs, histogram: histogram))
     }
+    /// Whether any sample has a start timestamp.
+    public var hasStartTimestamps: Bool { !startTimestampsMs.isEmpty || histograms.contains { $0.startTimestampMs != 0 } }
+
+    public mutating func removeStartTimestamps() {
+        startTimestampsMs.removeAll(keepingCapacity: true)
+        for index in histograms.indices { histograms[index].startTimestampMs = 0 }
+    }
+
     public mutating func append(_ ref: SeriesRef, exemplar: Exemplar) { exemplars.append(ExemplarSample(ref: ref, exemplar: exemplar)) }
     public mutating func append(_ ref: SeriesRef, metadata: MetricMetadata) {
         self.metadata.append(SeriesMetadata(ref: ref, metadata: metadata))

@@ -130,6 +130,10 @@ extension Database {
         }
         guard !isReadOnly else { return }
         apply(options.settings)
+        if head.hasOutOfOrderInMemory {
+            // What fails here is tried again when the log is whole again, and is in memory until then.
+            try? head.logOutOfOrderAgain()
+        }
         // What was compacted before a crash, and what is too old by now, goes before anyone reads it.
         removeObsoleteParents(loaded.obsolete)
         applyRetention()

@@ -123,6 +123,7 @@ public final class Database: SampleStore, Queryable, Sendable {
             state.settings = settings
         }
         head.setOutOfOrder(windowMs: settings.outOfOrderWindowMs, log: outOfOrderLog(windowMs: settings.outOfOrderWindowMs))
+        head.use(formats: settings.formats)
         if head.exemplars.capacity != settings.maxExemplars { head.exemplars.resize(to: settings.maxExemplars) }
     }
 

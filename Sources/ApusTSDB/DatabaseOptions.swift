@@ -31,10 +31,12 @@ public struct DatabaseSettings: Sendable, Equatable {
     public var outOfOrderWindowMs: Int64
     /// Exemplars held in memory; 0 for none.
     public var maxExemplars: Int
+    /// Which of the newer formats are written.
+    public var formats: ChunkFormats
 
     public init(
         retentionMs: Int64 = 15 * 86_400_000, retentionBytes: Int64 = 0, retentionPercentage: Double = 0, retentionRules: [RetentionRule] = [],
-        outOfOrderWindowMs: Int64 = 0, maxExemplars: Int = 0
+        outOfOrderWindowMs: Int64 = 0, maxExemplars: Int = 0, formats: ChunkFormats = .compatible
     ) {
         self.retentionMs = max(0, retentionMs)
         self.retentionBytes = max(0, retentionBytes)
@@ -42,6 +44,7 @@ public struct DatabaseSettings: Sendable, Equatable {
         self.retentionRules = retentionRules
         self.outOfOrderWindowMs = max(0, outOfOrderWindowMs)
         self.maxExemplars = max(0, maxExemplars)
+        self.formats = formats
     }
 }
 
@@ -125,8 +128,10 @@ public struct DatabaseOptions: Sendable {
     }
 
     var headOptions: HeadOptions {
-        HeadOptions(
+        var options = HeadOptions(
             retentionMs: 0, chunkRangeMs: minBlockDurationMs, samplesPerChunk: samplesPerChunk, maxSeries: maxSeries,
             maxLabelSetBytes: maxLabelSetBytes)
+        options.formats = settings.formats
+        return options
     }
 }

@@ -24,6 +24,7 @@ struct DatabaseReplay {
         let wal = joinPath(directory, DatabaseDisk.walName)
         var repairs = try replayLog(wal, replay)
         let report = replay.finish()
+        reportUnread(wal, report.unknownRecords, report.unreadableHistograms)
         repairs += try replayOutOfOrder(replay)
         observer.log(
             .info, "WAL replay completed",
@@ -75,12 +76,24 @@ struct DatabaseReplay {
             let reader = segments.isEmpty ? nil : try WALReader(directory: wbl, files: files)
             report = try head.replayOutOfOrder(reader) { replay.current($0) }
         }
+        reportUnread(wbl, report.unknownRecords, report.unreadableHistograms)
+        if report.foreignChunks > 0 {
+            observer.log(.info, "Late samples are logged again, under the ref that their series has now", [("chunks", String(report.foreignChunks))])
+        }
         if report.samples > 0 || report.unknownSamples > 0 {
             observer.log(
                 .info, "WBL replay completed",
                 [("samples", String(report.samples)), ("unknown_samples", String(report.unknownSamples)), ("lost_chunks", String(report.lostMarkers))])
         }
         return repairs
+    }
+
+    /// Says what of a log was passed over. The byte that tells a record's type and compression has no checksum.
+    private func reportUnread(_ log: String, _ records: Int, _ histograms: Int) {
+        if records == 0 && histograms == 0 { return }
+        observer.log(
+            .warning, "Parts of a log were passed over: a newer server wrote them, or they are damaged",
+            [("log", log), ("unknown_records", String(records)), ("unreadable_histograms", String(histograms))])
     }
 
     /// Reads a log; when it is damaged, cuts it there, and what came before stands.

@@ -59,7 +59,7 @@ import Testing
     @Test("tells what the storage section sets from what it leaves to the flags") func storage() throws {
         let empty = try PrometheusConfig.parse(yaml: "storage: {tsdb: {out_of_order_time_window: 1h}}").storage
         #expect(empty.retentionMs == nil && empty.retentionSizeBytes == nil && empty.retentionPercentage == nil && empty.maxExemplars == nil)
-        #expect(empty.outOfOrderTimeWindowMs == 3_600_000 && !empty.usesXOR2Chunks)
+        #expect(empty.outOfOrderTimeWindowMs == 3_600_000 && empty.usesXOR2Chunks == nil)
         let full = try PrometheusConfig.parse(
             yaml: """
                 storage:
@@ -76,7 +76,7 @@ import Testing
                 """
         ).storage
         #expect(full.retentionMs == 0 && full.retentionSizeBytes == 1 << 30 && full.retentionPercentage == 12.5)
-        #expect(full.maxExemplars == 5000 && full.usesXOR2Chunks)
+        #expect(full.maxExemplars == 5000 && full.usesXOR2Chunks == true)
         #expect(full.retentionRules.map(\.match) == [#"{job="debug"}"#] && full.retentionRules.map(\.timeMs) == [7_200_000])
         #expect(full.retentionRules[0].position == ConfigPosition(line: 10, column: 9))
         #expect(try PrometheusConfig.parse(yaml: "storage: {exemplars: {}}").storage.maxExemplars == 100_000)

@@ -23,8 +23,10 @@ public struct StorageConfig: Sendable, Hashable {
     public var maxExemplars: Int64?
     /// What a section without a number, or the feature's flag alone, means.
     public static let defaultMaxExemplars: Int64 = 100_000
-    /// Whether the file asks for the chunk encoding that Prometheus before 3.13 can't read.
-    public var usesXOR2Chunks = false
+    /// Whether new chunks of floats are XOR2, which Prometheus before 3.11 can't read; nil when the file doesn't say.
+    public var usesXOR2Chunks: Bool?
+    /// Where the file has the encoding, for an error about it.
+    public var chunkEncodingPosition: ConfigPosition?
 
     public init() {}
 
@@ -33,7 +35,10 @@ public struct StorageConfig: Sendable, Hashable {
         if let exemplars = section.object("exemplars") { maxExemplars = exemplars.int("max_exemplars") }
         guard let tsdb = section.object("tsdb") else { return }
         outOfOrderTimeWindowMs = tsdb.int("out_of_order_time_window")
-        usesXOR2Chunks = tsdb.object("chunk_encoding")?.string("floats") == "xor2"
+        if let encoding = tsdb.object("chunk_encoding"), encoding.isSet("floats") {
+            usesXOR2Chunks = encoding.string("floats") == "xor2"
+            chunkEncodingPosition = encoding.position(of: "floats")
+        }
         guard let retention = tsdb.object("retention") else { return }
         if retention.isSet("time") { retentionMs = retention.int("time") }
         if retention.isSet("size") { retentionSizeBytes = retention.int("size") }

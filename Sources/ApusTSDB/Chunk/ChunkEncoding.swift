@@ -1,6 +1,7 @@
 /// How the samples of a chunk are written, as the byte in front of it says.
 ///
-/// 1 to 3 every Prometheus reads. 4 to 6 came after 3.5, which fails on them: they are read, and not written.
+/// 1 to 3 every Prometheus reads. 4 to 6 came after 3.5, which fails on them: they are written where `ChunkFormats` asks for
+/// them, and where samples are written anew that have start timestamps.
 public enum ChunkEncoding: UInt8, Sendable {
     case xor = 1
     case histogram = 2

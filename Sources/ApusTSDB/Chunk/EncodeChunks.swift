@@ -7,18 +7,35 @@ public let defaultSamplesPerChunk = 120
 /// Writes samples, in order of time, into as few chunks as may be: one for each run of a kind, of `samplesPerChunk` samples
 /// at most, and of histograms another wherever `HistogramEncoder` asks for one.
 ///
-/// For samples that were decoded and changed: merged, or with some deleted. Start timestamps are left out, since readers
-/// before 3.14 know no chunk that has them.
+/// For samples that were decoded and changed: merged, or with some deleted. A run that has start timestamps keeps them, in
+/// chunks of the encodings 4 to 6: they came from such chunks, so that whoever reads the directory knows them.
 public func encodeChunks(_ columns: borrowing SampleColumns, samplesPerChunk: Int = defaultSamplesPerChunk) -> [EncodedChunk] {
     var chunks: [EncodedChunk] = []
     for run in columns.runs {
-        if run.kind == .float {
-            encodeFloats(columns, run.range, min(max(1, samplesPerChunk), XORState.maxSamples), &chunks)
+        let hasStarts = columns.hasStartTimestamps && run.range.contains { columns.startTimestampMs(at: $0) != 0 }
+        let limit = max(1, samplesPerChunk)
+        if run.kind != .float {
+            encodeHistograms(columns, run, limit, keepsStarts: hasStarts, &chunks)
+        } else if hasStarts {
+            encodeFloatsWithStarts(columns, run.range, min(limit, XOR2Encoder.maxSamples), &chunks)
         } else {
-            encodeHistograms(columns, run, min(max(1, samplesPerChunk), HistogramEncoder.maxSamples), &chunks)
+            encodeFloats(columns, run.range, min(limit, XORState.maxSamples), &chunks)
         }
     }
     return chunks
+}
+
+private func encodeFloatsWithStarts(_ columns: borrowing SampleColumns, _ range: Range<Int>, _ limit: Int, _ chunks: inout [EncodedChunk]) {
+    var encoder = XOR2Encoder()
+    for index in range {
+        if encoder.count >= limit {
+            chunks.append(encoder.chunk)
+            encoder = XOR2Encoder()
+        }
+        encoder.append(
+            timestampMs: columns.timestampMs(at: index), value: columns.value(at: index).bitPattern, startMs: columns.startTimestampMs(at: index))
+    }
+    if encoder.count > 0 { chunks.append(encoder.chunk) }
 }
 
 private func encodeFloats(_ columns: borrowing SampleColumns, _ range: Range<Int>, _ limit: Int, _ chunks: inout [EncodedChunk]) {
@@ -36,21 +53,22 @@ private func encodeFloats(_ columns: borrowing SampleColumns, _ range: Range<Int
 }
 
 private func encodeHistograms(
-    _ columns: borrowing SampleColumns, _ run: SampleColumns.Run, _ limit: Int, _ chunks: inout [EncodedChunk]
+    _ columns: borrowing SampleColumns, _ run: SampleColumns.Run, _ limit: Int, keepsStarts: Bool, _ chunks: inout [EncodedChunk]
 ) {
     let isFloat = run.kind == .floatHistogram
-    var encoder = HistogramEncoder(isFloat: isFloat)
+    var encoder = HistogramEncoder(isFloat: isFloat, keepsStarts: keepsStarts)
+    let limit = min(limit, encoder.maxSamples)
     for index in run.range {
         guard let histogram = columns.histogram(at: index) else { continue }
-        let time = columns.timestampMs(at: index)
+        let (time, start) = (columns.timestampMs(at: index), columns.startTimestampMs(at: index))
         if encoder.count >= limit {
             chunks.append(encoder.chunk)
-            encoder = HistogramEncoder(isFloat: isFloat)
+            encoder = HistogramEncoder(isFloat: isFloat, keepsStarts: keepsStarts)
         }
-        if let hint = encoder.append(timestampMs: time, histogram) {
+        if let hint = encoder.append(timestampMs: time, startMs: start, histogram) {
             chunks.append(encoder.chunk)
-            encoder = HistogramEncoder(isFloat: isFloat, hint: hint)
-            _ = encoder.append(timestampMs: time, histogram)
+            encoder = HistogramEncoder(isFloat: isFloat, hint: hint, keepsStarts: keepsStarts)
+            _ = encoder.append(timestampMs: time, startMs: start, histogram)
         }
     }
     if encoder.count > 0 { chunks.append(encoder.chunk) }

@@ -14,28 +14,31 @@ enum HistogramFit {
 
 extension HistogramEncoder {
     /// Appends a histogram. Where it does not fit, nothing is done but to tell the hint a new chunk for it must have.
-    mutating func append(timestampMs: Int64, _ histogram: NativeHistogram) -> CounterResetHint? {
+    /// - Parameter startMs: start timestamp, 0 for none.
+    mutating func append(timestampMs: Int64, startMs: Int64 = 0, _ histogram: NativeHistogram) -> CounterResetHint? {
         if count == 0 {
-            if histogram.hint == .gauge || histogram.hint == .reset { self = HistogramEncoder(isFloat: isFloat, hint: histogram.hint) }
-            write(timestampMs, histogram, histogram.words)
+            if histogram.hint == .gauge || histogram.hint == .reset {
+                self = HistogramEncoder(isFloat: isFloat, hint: histogram.hint, keepsStarts: keepsStarts)
+            }
+            write(timestampMs, startMs, histogram, histogram.words)
             return nil
         }
-        if count >= Self.maxSamples { return histogram.hint == .gauge ? .gauge : .unknown }
+        if count >= maxSamples { return histogram.hint == .gauge ? .gauge : .unknown }
         switch fit(histogram) {
         case .newChunk(let hint): return hint
-        case .fits: write(timestampMs, histogram, histogram.words)
-        case .widen(let merge): write(timestampMs, histogram, merge.wordsOfNew(histogram.words))
+        case .fits: write(timestampMs, startMs, histogram, histogram.words)
+        case .widen(let merge): write(timestampMs, startMs, histogram, merge.wordsOfNew(histogram.words))
         case .recode(let merge):
             recode(to: merge.layout, from: merge.fromChunk)
-            write(timestampMs, histogram, merge.wordsOfNew(histogram.words))
+            write(timestampMs, startMs, histogram, merge.wordsOfNew(histogram.words))
         }
         return nil
     }
 
-    private mutating func write(_ timestampMs: Int64, _ histogram: NativeHistogram, _ words: [UInt64]) {
+    private mutating func write(_ timestampMs: Int64, _ startMs: Int64, _ histogram: NativeHistogram, _ words: [UInt64]) {
         write(
             timestampMs: timestampMs, layout: histogram.layout, countWord: histogram.countWord, zeroCountWord: histogram.zeroCountWord,
-            sum: histogram.sum, words: words)
+            sum: histogram.sum, words: words, startMs: startMs)
     }
 
     /// Whether a histogram fits behind the newest of this chunk, which must have one. The hints are upstream's, case by case.

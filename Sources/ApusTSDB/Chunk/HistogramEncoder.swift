@@ -7,6 +7,8 @@ import ApusStorage
 /// buckets, or whether a new chunk is due: `HistogramEncoder+Fit`. Layout of the bytes: `HistogramDecoder`.
 struct HistogramEncoder {
     let isFloat: Bool
+    /// Whether the chunk is one with start timestamps, of the encodings 5 and 6.
+    let keepsStarts: Bool
     /// Of the first histogram in the chunk; `gauge` holds for all.
     private(set) var hint: CounterResetHint
     private(set) var count = 0
@@ -31,18 +33,23 @@ struct HistogramEncoder {
     private var zeroWindow = XORWindow()
     private var sumWindow = XORWindow()
     private var windows: [XORWindow] = []
+    private var starts = StartTimestampEncoder()
 
-    /// The count is 16 bits wide.
-    static let maxSamples = Int(UInt16.max)
+    /// The count is 16 bits wide, or 14 beside start timestamps.
+    var maxSamples: Int { keepsStarts ? HistogramChunkHeader.maxCountWithStart : Int(UInt16.max) }
 
     /// An empty chunk.
     /// - Parameter hint: what is known of the first histogram's relation to the chunk before.
-    init(isFloat: Bool, hint: CounterResetHint = .unknown) {
+    init(isFloat: Bool, hint: CounterResetHint = .unknown, keepsStarts: Bool = false) {
         self.isFloat = isFloat
         self.hint = hint
+        self.keepsStarts = keepsStarts
     }
 
-    var encoding: ChunkEncoding { isFloat ? .floatHistogram : .histogram }
+    var encoding: ChunkEncoding {
+        if keepsStarts { return isFloat ? .floatHistogramWithStart : .histogramWithStart }
+        return isFloat ? .floatHistogram : .histogram
+    }
     var sizeBytes: Int { writer.bytes.count }
     /// What is held in memory for the chunk, apart from the layout.
     var memoryBytes: Int {
@@ -56,11 +63,13 @@ struct HistogramEncoder {
 
     /// Writes a histogram that has the chunk's layout, or a stale marker; the first one gives the layout.
     /// Trap: the chunk must not be full, and there must be a word for each bucket of the layout.
+    /// - Parameter startMs: start timestamp, 0 for none; left out when the chunk keeps none.
     mutating func write(
         timestampMs: Int64, layout newLayout: HistogramLayout, countWord newCount: UInt64, zeroCountWord newZero: UInt64, sum newSum: Double,
-        words newWords: [UInt64]
+        words newWords: [UInt64], startMs: Int64
     ) {
-        precondition(count < Self.maxSamples, "a chunk holds 65535 samples")
+        precondition(count < maxSamples, "a chunk holds 65535 samples, or 16383 with start timestamps")
+        let previous = maxTimeMs
         let isStale = StaleNaN.isStale(newSum)
         if count == 0 {
             layout = isStale ? .empty : newLayout
@@ -69,15 +78,20 @@ struct HistogramEncoder {
             precondition(isStale || newWords.count == words.count, "a histogram has the buckets of its chunk")
             writeNext(timestampMs, isStale ? 0 : newCount, isStale ? 0 : newZero, newSum, isStale ? nil : newWords)
         }
+        if keepsStarts {
+            starts.write(startMs, to: &writer, index: count, time: timestampMs, previous: previous)
+            writer.set(byte: starts.header, at: 2)
+        }
         maxTimeMs = timestampMs
         sum = newSum
         count += 1
-        writer.set(byte: UInt8(truncatingIfNeeded: count >> 8), at: 0)
+        let flags = keepsStarts ? HistogramChunkHeader.flags(hint) : 0
+        writer.set(byte: flags | UInt8(truncatingIfNeeded: count >> 8), at: 0)
         writer.set(byte: UInt8(truncatingIfNeeded: count), at: 1)
     }
 
     private mutating func writeFirst(_ time: Int64, _ newCount: UInt64, _ newZero: UInt64, _ newSum: Double, _ newWords: [UInt64]) {
-        writer.set(byte: HistogramChunkHeader.flags(hint), at: 2)
+        if !keepsStarts { writer.set(byte: HistogramChunkHeader.flags(hint), at: 2) }
         writer.write(layout)
         minTimeMs = time
         writer.writeVarbit(time)
@@ -144,7 +158,7 @@ struct HistogramEncoder {
         } catch {
             preconditionFailure("a chunk that was written cannot be read: \(error)")
         }
-        var again = HistogramEncoder(isFloat: isFloat, hint: hint)
+        var again = HistogramEncoder(isFloat: isFloat, hint: hint, keepsStarts: keepsStarts)
         for index in 0..<columns.count {
             columns.withHistogramWords(at: index) { old in
                 let buckets = old.dropFirst(2)
@@ -152,7 +166,8 @@ struct HistogramEncoder {
                 let moved = buckets.isEmpty && !words.isEmpty ? [] : source.map { $0 < 0 ? 0 : buckets[buckets.startIndex + $0] }
                 again.write(
                     timestampMs: columns.timestampMs(at: index), layout: newLayout, countWord: old[old.startIndex],
-                    zeroCountWord: old[old.startIndex + 1], sum: columns.value(at: index), words: moved)
+                    zeroCountWord: old[old.startIndex + 1], sum: columns.value(at: index), words: moved,
+                    startMs: columns.startTimestampMs(at: index))
             }
         }
         self = again

@@ -32,3 +32,34 @@ struct StartTimestampDecoder {
         }
     }
 }
+
+/// Writes what `StartTimestampDecoder` reads.
+struct StartTimestampEncoder {
+    /// The byte in the chunk's header, which may change with each sample.
+    private(set) var header: UInt8 = 0
+    /// Of the newest sample, ms; 0 for none.
+    private var startMs: Int64 = 0
+    private var difference: Int64 = 0
+
+    /// The highest index that the header has room for: from there on every sample has its own.
+    private static let lastIndex = 127
+
+    /// Writes what stands behind sample `index`; indices come one after the other.
+    mutating func write(_ newStartMs: Int64, to writer: inout BitWriter, index: Int, time: Int64, previous: Int64) {
+        if index == 0 {
+            if newStartMs != 0 {
+                writer.writeVarint(time &- newStartMs)
+                header = 0x80
+            }
+        } else if header & 0x7F != 0 {
+            let newDifference = previous &- newStartMs
+            writer.writeVarbit(newDifference &- difference)
+            difference = newDifference
+        } else if newStartMs != startMs || index >= Self.lastIndex {
+            difference = previous &- newStartMs
+            header |= UInt8(truncatingIfNeeded: min(index, Self.lastIndex))
+            writer.writeVarbit(difference)
+        }
+        startMs = newStartMs
+    }
+}

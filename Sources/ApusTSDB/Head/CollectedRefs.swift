@@ -43,6 +43,32 @@ struct CollectedRefs {
     mutating func forget(upTo segment: Int) { groups.removeAll { $0.segment <= segment } }
 }
 
+/// The refs under which chunk files name series, where these are not the series' own.
+///
+/// A log may name one label set twice, under two refs: a series was collected, came back, and the checkpoint has both. We
+/// and Prometheus then know it under the first. But Prometheus gives a series the chunks of that ref only whose record comes
+/// last in the log, and believes the markers that the late samples of all others are in chunks, too: so whatever we write to
+/// a chunk file goes under that last one, or its late samples would be lost to Prometheus.
+struct FileRefs {
+    private var bySlot: [UInt32: SeriesRef] = [:]
+    private var refs = Set<UInt64>()
+
+    var isEmpty: Bool { bySlot.isEmpty }
+
+    subscript(slot: UInt32) -> SeriesRef? { bySlot[slot] }
+
+    /// - Parameter ref: nil when it is the series' own.
+    mutating func set(_ ref: SeriesRef?, for slot: UInt32) {
+        if let before = bySlot.removeValue(forKey: slot) { refs.remove(before.rawValue) }
+        guard let ref else { return }
+        bySlot[slot] = ref
+        refs.insert(ref.rawValue)
+    }
+
+    /// Whether it is one of those in use: a checkpoint keeps its labels.
+    func contains(_ ref: SeriesRef) -> Bool { refs.contains(ref.rawValue) }
+}
+
 /// Refs of the log that stand for series which have another ref now. A checkpoint keeps their labels for as long as it
 /// may keep samples that are written under them.
 struct SecondRefs {

@@ -31,10 +31,16 @@ extension Head {
 
 extension HeadState {
     func sealIfOpen(_ slot: Int, minSamples: Int) -> Bool {
-        guard let entry = unsafe series.pointer(slot), unsafe entry.pointee.isLive, unsafe entry.pointee.open != 0,
-            unsafe Int(entry.pointee.xor.count) >= minSamples
-        else { return false }
-        unsafe seal(entry, UInt32(slot))
+        guard let entry = unsafe series.pointer(slot), unsafe entry.pointee.isLive, unsafe Int(entry.pointee.xor.count) >= minSamples else {
+            return false
+        }
+        if unsafe entry.pointee.isXOR2 {
+            unsafe sealXOR2(entry, UInt32(slot))
+        } else if unsafe entry.pointee.open != 0 {
+            unsafe seal(entry, UInt32(slot))
+        } else {
+            return false
+        }
         return true
     }
 }

@@ -72,8 +72,9 @@ public final class Head: SampleStore, Queryable, Sendable {
     public func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome {
         appenders.add(1, ordering: .relaxed)
         defer { appenders.subtract(1, ordering: .relaxed) }
-        let copy = copy batch
+        var copy = copy batch
         return try locked { () throws(AppendError) in
+            if !state.formats.keepsStarts && copy.hasStartTimestamps { copy.removeStartTimestamps() }
             var outcome = try state.append(copy)
             if !copy.exemplars.isEmpty { try state.append(exemplars: copy.exemplars, &outcome) }
             return outcome
@@ -98,6 +99,9 @@ public final class Head: SampleStore, Queryable, Sendable {
 
     /// From now on the head tells this log of everything before it applies it; nil for none.
     public func use(log: (any CommitLog)?) { locked { state.log = log } }
+
+    /// New chunks and log records are in these formats from now on.
+    public func use(formats: ChunkFormats) { locked { state.formats = formats } }
 
     /// Appends with an earlier time are refused from now on: their place is in a finished block, whose end this is.
     public func setMinValidTime(_ timeMs: Int64) { locked { state.minValidTime = max(state.minValidTime, timeMs) } }

@@ -157,9 +157,8 @@ extension HeadChunkSeries {
         let state = head.state
         guard let entry = unsafe state.series.pointer(Int(view.slot)) else { return (0, nil) }
         let sealed = unsafe entry.pointee.sealed
-        if unsafe entry.pointee.isHistogram {
-            guard let one = state.histograms[view.slot], one.isOpen else { return (sealed, nil) }
-            let chunk = one.encoder.chunk
+        if unsafe entry.pointee.open == 0 {
+            guard let chunk = unsafe state.tabledChunk(of: entry.pointee, view.slot) else { return (sealed, nil) }
             return (sealed, Open(sizeBytes: chunk.bytes.count, minTime: chunk.minTimeMs, maxTime: chunk.maxTimeMs, histograms: chunk))
         }
         guard let cell = unsafe UnsafeMutableRawPointer(bitPattern: entry.pointee.open) else { return (sealed, nil) }

@@ -12,6 +12,8 @@ public struct HeadOptions: Sendable {
     public var maxLabelSetBytes: Int
     /// The first ref the head gives, unless a replay has found larger ones.
     public var firstRef: UInt64
+    /// In which formats chunks begin; `Head.use(formats:)` changes it.
+    public var formats = ChunkFormats.compatible
     /// Told of everything before it is applied. Nothing that a replay brings is written to it. See `Head.use(log:)`.
     public var log: (any CommitLog)?
     /// Takes sealed chunks, so that they need no memory; nil keeps them in memory.

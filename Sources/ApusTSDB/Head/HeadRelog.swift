@@ -148,7 +148,7 @@ private final class Relog {
                 } catch { return .failure(error) }
             }
             try result.get()
-        case .histograms(let chunk): try state.decode(chunk, limit: .max, minTime: start, maxTime: .max, into: &columns)
+        case .encoded(let chunk): try state.decode(chunk, limit: .max, minTime: start, maxTime: .max, into: &columns)
         case .none, .tooLarge, .sealed: break
         }
         let ref = state.ref(of: slot)
@@ -157,10 +157,11 @@ private final class Relog {
         for run in columns.runs {
             for index in run.range {
                 if let deleted, deleted.contains(columns.timestampMs(at: index)) { continue }
+                let startMs = columns.startTimestampMs(at: index)
                 if run.kind == .float {
-                    batch.append(ref, timestampMs: columns.timestampMs(at: index), value: columns.value(at: index))
+                    batch.append(ref, timestampMs: columns.timestampMs(at: index), value: columns.value(at: index), startTimestampMs: startMs)
                 } else if let histogram = columns.histogram(at: index) {
-                    batch.append(ref, timestampMs: columns.timestampMs(at: index), histogram: histogram)
+                    batch.append(ref, timestampMs: columns.timestampMs(at: index), histogram: histogram, startTimestampMs: startMs)
                 }
             }
         }

@@ -91,7 +91,7 @@ final class HeadSeriesSet: SeriesSet {
                 guard let base = scratch.baseAddress else { return false }
                 try unsafe state.decode(
                     base, sizeBytes: size, count: Int(view.openCount), limit: .max, minTime: minTime, maxTime: maxTime, into: &columns)
-            case .histograms(let chunk):
+            case .encoded(let chunk):
                 try state.decode(chunk, limit: Int(view.openCount), minTime: minTime, maxTime: maxTime, into: &columns)
             case .sealed(let address):
                 guard let chunk = SealedChunk(address: address) else { break }

@@ -26,7 +26,7 @@ extension HeadState {
                     if count == 0 { return }
                     // SAFETY: all three hold `count` elements.
                     unsafe apply(refs.baseAddress.unsafelyUnwrapped, times.baseAddress.unsafelyUnwrapped, values.baseAddress.unsafelyUnwrapped,
-                        count, bound, &outcome)
+                        count, batch.startTimestampsMs, bound, &outcome)
                 }
             }
         }
@@ -64,7 +64,8 @@ extension HeadState {
             if mayEndHistograms && endsHistograms(ref, batch.values[index]) {
                 rest.append(ref, timestampMs: time, histogram: staleHistogram(for: ref))
             } else {
-                rest.append(ref, timestampMs: time, value: batch.values[index])
+                let start = index < batch.startTimestampsMs.count ? batch.startTimestampsMs[index] : 0
+                rest.append(ref, timestampMs: time, value: batch.values[index], startTimestampMs: start)
             }
         }
         for index in batch.histograms.indices where invalid[index] == nil {
@@ -82,9 +83,10 @@ extension HeadState {
 
     @inline(never)
     private func apply(
-        _ refs: UnsafePointer<SeriesRef>, _ times: UnsafePointer<Int64>, _ values: UnsafePointer<Double>, _ count: Int, _ bound: Int64,
-        _ outcome: inout AppendOutcome
+        _ refs: UnsafePointer<SeriesRef>, _ times: UnsafePointer<Int64>, _ values: UnsafePointer<Double>, _ count: Int, _ starts: [Int64],
+        _ bound: Int64, _ outcome: inout AppendOutcome
     ) {
+        let usesXOR2 = formats.usesXOR2
         let directory = unsafe series.blockAddresses
         let slots = UInt64(series.nextSlot)
         let baseRef = self.baseRef
@@ -137,7 +139,13 @@ extension HeadState {
             if unsafe value == StaleNaN.bits || entry.pointee.xor.value == StaleNaN.bits {
                 unsafe stale &+= (value == StaleNaN.bits ? 1 : 0) &- (entry.pointee.xor.value == StaleNaN.bits ? 1 : 0)
             }
-            unsafe store(entry, UInt32(truncatingIfNeeded: slot), time, value, periodStart: periodStart, samplesPerChunk)
+            if usesXOR2 {
+                let start = index < starts.count ? starts[index] : 0
+                unsafe storeXOR2(
+                    entry, UInt32(truncatingIfNeeded: slot), time, value, startMs: start, periodStart: periodStart, samplesPerChunk)
+            } else {
+                unsafe store(entry, UInt32(truncatingIfNeeded: slot), time, value, periodStart: periodStart, samplesPerChunk)
+            }
             appended &+= 1
             if time > newest { newest = time }
             if time < oldest { oldest = time }
@@ -244,7 +252,7 @@ extension HeadState {
         let stored =
             follows
             ? unsafe options.chunkFiles?.append(
-                ref: ref(of: slot), encoding: encoding, outOfOrder: false, minTimeMs: minTime, maxTimeMs: maxTime, bytes: bytes)
+                ref: fileRef(of: slot), encoding: encoding, outOfOrder: false, minTimeMs: minTime, maxTimeMs: maxTime, bytes: bytes)
             : nil
         let link = unsafe newLink(encoding, minTime: minTime, maxTime: maxTime, after: entry)
         if let stored {

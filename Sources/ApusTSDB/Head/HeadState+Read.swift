@@ -10,7 +10,8 @@ enum OpenChunk {
     case tooLarge
     /// Sealed since; at this address.
     case sealed(UInt)
-    case histograms(EncodedChunk)
+    /// Of histograms, or of floats in XOR2.
+    case encoded(EncodedChunk)
 }
 
 extension HeadState {
@@ -24,7 +25,7 @@ extension HeadState {
         guard view.openCount > 0, let entry = unsafe series.pointer(Int(view.slot)) else { return .none }
         // SAFETY: the reader's epoch keeps the slot; it holds the series the view was taken from.
         if unsafe entry.pointee.sealedCount == view.sealedCount {
-            if unsafe entry.pointee.isHistogram { return histograms[view.slot].map { .histograms($0.encoder.chunk) } ?? .none }
+            if let chunk = unsafe tabledChunk(of: entry.pointee, view.slot) { return .encoded(chunk) }
             guard let cell = unsafe UnsafeRawPointer(bitPattern: entry.pointee.open) else { return .none }
             let size = unsafe min(entry.pointee.xor.sizeBytes, Int(entry.pointee.capacity))
             guard size &+ chunkReadSlackBytes <= scratch.count, let target = scratch.baseAddress else { return .tooLarge }
@@ -50,7 +51,7 @@ extension HeadState {
         try unsafe decode(encoding, chunk.data, chunkReadSlackBytes, limit: limit, minTime: minTime, maxTime: maxTime, into: &columns)
     }
 
-    /// Appends the samples of an open histogram chunk in `[minTime, maxTime]`. Without the lock.
+    /// Appends the samples of an open chunk of a table in `[minTime, maxTime]`. Without the lock.
     func decode(_ chunk: EncodedChunk, limit: Int, minTime: Int64, maxTime: Int64, into columns: inout SampleColumns) throws(StorageError) {
         let result: Result<Void, StorageError> = unsafe chunk.bytes.withUnsafeBytes { bytes in
             do throws(StorageError) {

@@ -18,7 +18,7 @@ struct SeriesView: BitwiseCopyable {
         self.slot = slot
         labelOffset = series.labelOffset
         sealedCount = series.sealedCount
-        openCount = series.open == 0 && !series.isHistogram ? 0 : series.xor.count
+        openCount = series.mayHaveOpenChunk ? series.xor.count : 0
     }
 }
 

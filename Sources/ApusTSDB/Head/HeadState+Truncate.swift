@@ -96,9 +96,9 @@ extension HeadState {
                 let first = unsafe firstTime(of: cell, sizeBytes: entry.pointee.xor.sizeBytes)
                 unsafe entry.pointee.firstTime = max(bound, first)
                 oldest = min(oldest, max(bound, first))
-            } else if unsafe entry.pointee.sealed == 0, let one = histograms[slot], one.isOpen {
-                unsafe entry.pointee.firstTime = max(bound, one.encoder.minTimeMs)
-                oldest = min(oldest, max(bound, one.encoder.minTimeMs))
+            } else if let first = unsafe entry.pointee.sealed == 0 ? tabledMinTime(of: entry.pointee, slot) : nil {
+                unsafe entry.pointee.firstTime = max(bound, first)
+                oldest = min(oldest, max(bound, first))
             }
         }
         truncation.minTime = oldest
@@ -160,7 +160,12 @@ extension HeadState {
         counters.chunksRemoved &+= UInt64(chunksBefore - chunks.chunks)
         settledMinTime = min(truncation.minTime, max(truncation.bound, chunks.minTime))
         if seriesCount == 0 { settledMinTime = .max }
-        if let log { collectedRefs.add(truncation.dead.map { ref(of: $0.slot).rawValue }, segment: log.lastSegment) }
+        if let log {
+            var refs = truncation.dead.map { ref(of: $0.slot).rawValue }
+            if !fileRefs.isEmpty { refs += truncation.dead.compactMap { fileRefs[$0.slot]?.rawValue } }
+            collectedRefs.add(refs, segment: log.lastSegment)
+        }
+        if !fileRefs.isEmpty { for one in truncation.dead { fileRefs.set(nil, for: one.slot) } }
         if truncation.bound > secondRefs.maxTime && !secondRefs.refs.isEmpty {
             collectedRefs.add(Array(secondRefs.refs), segment: secondRefs.lastSegment)
             secondRefs = SecondRefs()
@@ -200,6 +205,7 @@ extension HeadState {
                     if unsafe entry.pointee.open != 0 { counters.chunksRemoved &+= 1 }
                     unsafe freeOpenChunk(entry)
                     histograms.remove(one.slot)
+                    xor2Chunks.remove(one.slot)
                 }
                 series.free(one.slot)
                 if freesRuns { labels.freeRun(one.labelOffset) }

@@ -26,6 +26,7 @@ import ApusStorage
     var log: (any CommitLog)?
     var collectedRefs = CollectedRefs()
     var secondRefs = SecondRefs()
+    var fileRefs = FileRefs()
     /// Deleted times of series, by slot; until the samples are dropped.
     var tombstones: [UInt32: TimeRanges] = [:]
     var metadata = SeriesMetadata()
@@ -34,6 +35,10 @@ import ApusStorage
 
     /// Of the series that have native histograms.
     var histograms = HistogramTable()
+    /// The open chunks of floats in XOR2.
+    var xor2Chunks = SlotTable<XOR2Chunk>()
+    /// What of the newer formats is written from now on.
+    var formats: ChunkFormats
 
     /// Why no new series are taken at the moment; see `Head.refuseNewSeries`.
     var refusalOfNewSeries: String?
@@ -90,6 +95,7 @@ import ApusStorage
     /// - Parameter seed: of a head whose tables are taken over.
     init(options: HeadOptions, seed known: UInt64? = nil) {
         self.options = options
+        formats = options.formats
         outOfOrder = OutOfOrderStore(files: options.chunkFiles)
         // Targets choose the labels: with a known seed they could make all of them collide.
         seed = known ?? UInt64.random(in: .min ... .max)
@@ -262,6 +268,10 @@ import ApusStorage
     @inline(__always)
     func ref(of slot: UInt32) -> SeriesRef { SeriesRef(rawValue: baseRef &+ UInt64(slot)) }
 
+    /// Under which ref chunk files name the series of a slot.
+    @inline(__always)
+    func fileRef(of slot: UInt32) -> SeriesRef { fileRefs.isEmpty ? ref(of: slot) : fileRefs[slot] ?? ref(of: slot) }
+
     /// The slot of a ref, whether there is a series or not; -1 when none can be.
     @inline(__always)
     func slot(of ref: SeriesRef) -> Int {
@@ -276,6 +286,6 @@ import ApusStorage
 
     func keepSeries(_ ref: SeriesRef, segment: Int) -> Bool {
         if let entry = unsafe series.pointer(slot(of: ref)), unsafe entry.pointee.isLive { return true }
-        return secondRefs.refs.contains(ref.rawValue) || collectedRefs.isNamed(ref.rawValue, after: segment)
+        return fileRefs.contains(ref) || secondRefs.refs.contains(ref.rawValue) || collectedRefs.isNamed(ref.rawValue, after: segment)
     }
 }

@@ -103,7 +103,7 @@ extension HeadState {
     func statistics() -> HeadStatistics {
         var result = HeadStatistics()
         result.numSeries = seriesCount
-        result.numChunks = chunks.chunks + openChunks + histograms.openChunks
+        result.numChunks = chunks.chunks + openChunks + histograms.openChunks + xor2Chunks.elements.count
         result.numLabelPairs = labels.index.usedPairs
         result.numSymbols = labels.symbols.count
         result.minTimeMs = minTime
@@ -136,7 +136,7 @@ extension HeadState {
         memory.series = series.sizeBytes
         memory.seriesTable = bySet.sizeBytes
         memory.postings = labels.index.postingsBytes
-        memory.openChunks = openCellBytes + histograms.sizeBytes
+        memory.openChunks = openCellBytes + histograms.sizeBytes + xor2Chunks.sizeBytes
         memory.sealedChunks = chunks.blocks * BlockPool.blockSizeBytes
         memory.limbo = limbo.reduce(0) { $0 + $1.chunks.blocks.count } * BlockPool.blockSizeBytes
         memory.slack = slab.sizeBytes - openCellBytes - labels.index.postingsBytes
@@ -219,6 +219,10 @@ extension HeadState {
                 precondition(one != nil, "a series of histograms is missing from their table")
                 precondition(Int(state.xor.count) == (one?.isOpen == true ? one?.encoder.count : 0), "count of an open histogram chunk")
                 precondition(one?.isOpen != true || one?.encoder.maxTimeMs == state.xor.time, "an open histogram chunk of other samples")
+            }
+            if state.isXOR2 {
+                let one = xor2Chunks[slot]?.encoder
+                precondition(one.map { $0.count > 0 && $0.count == Int(state.xor.count) && $0.maxTimeMs == state.xor.time } == true, "an open XOR2 chunk of other samples")
             }
             if let newest = SealedChunk(address: state.sealed) {
                 let isHeld = period(of: newest.maxTime) >= oldestPeriod || chunks.periods.contains { $0.index == period(of: newest.maxTime) }

@@ -34,6 +34,17 @@ struct MemSeries: BitwiseCopyable {
     /// `capacity` of a series of histograms; no cell is so large.
     private static let histogramCapacity = UInt16.max
 
+    /// Whether the open chunk is one in XOR2, which `HeadState.xor2Chunks` holds: then `open` is 0, and of `xor` only time,
+    /// value and count are used.
+    @inline(__always) var isXOR2: Bool {
+        get { open == 0 && capacity == Self.xor2Capacity }
+        set { capacity = newValue ? Self.xor2Capacity : 0 }
+    }
+    private static let xor2Capacity = UInt16.max - 1
+
+    /// Whether there is an open chunk of any kind, of `xor.count` samples.
+    @inline(__always) var mayHaveOpenChunk: Bool { open != 0 || isHistogram || isXOR2 }
+
     /// Whether a sample may lie in `[minTime, maxTime]`.
     @inline(__always)
     func mayHaveSamples(in minTime: Int64, _ maxTime: Int64) -> Bool { hasSamples && firstTime <= maxTime && xor.time >= minTime }

@@ -147,7 +147,7 @@ private struct Condenser: ~Copyable {
         self.minTimeMs = minTimeMs
     }
 
-    /// - Parameter raw: the record's bytes. One of which all is needed is copied as it is, start timestamps included.
+    /// - Parameter raw: the record's bytes. One of which all is needed is copied as it is.
     @unsafe mutating func add(_ record: borrowing DecodedRecord, _ raw: UnsafeRawBufferPointer, _ keep: (SeriesRef) -> Bool) throws(FileError) {
         switch record.type {
         case .series:
@@ -164,9 +164,16 @@ private struct Condenser: ~Copyable {
             if kept == times.count { return try unsafe writer.add(raw) }
             batch.removeAll()
             for (index, time) in times.enumerated() where time >= minTimeMs {
-                batch.append(record.samples.refs[index], timestampMs: time, value: record.samples.values[index])
+                let starts = record.samples.startTimestampsMs
+                batch.append(
+                    record.samples.refs[index], timestampMs: time, value: record.samples.values[index],
+                    startTimestampMs: index < starts.count ? starts[index] : 0)
             }
-            encoder.samples(batch.refs, batch.timestampsMs, batch.values, count: batch.count)
+            if batch.startTimestampsMs.isEmpty {
+                encoder.samples(batch.refs, batch.timestampsMs, batch.values, count: batch.count)
+            } else {
+                encoder.samplesV2(batch)
+            }
         case .histogramSamples, .floatHistogramSamples, .customBucketsHistogramSamples, .customBucketsFloatHistogramSamples, .histogramSamplesV2,
             .floatHistogramSamplesV2:
             let kept = record.samples.histograms.filter { $0.timestampMs >= minTimeMs }

@@ -137,7 +137,11 @@ public final class WriteAheadLog: CommitLog {
                 try writer.addEncoded()
             }
             if batch.count > 0 {
-                writer.encoder.samples(batch.refs, batch.timestampsMs, batch.values, count: batch.count)
+                if batch.startTimestampsMs.isEmpty {
+                    writer.encoder.samples(batch.refs, batch.timestampsMs, batch.values, count: batch.count)
+                } else {
+                    writer.encoder.samplesV2(batch)
+                }
                 try writer.addEncoded()
             }
             if !batch.histograms.isEmpty {

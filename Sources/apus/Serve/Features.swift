@@ -8,6 +8,8 @@ struct Features {
     private(set) var useStartTimestamps = false
     private(set) var exemplarStorage = false
     private(set) var startTimestamps = false
+    private(set) var histogramStartTimestamps = false
+    private(set) var xor2Chunks = false
     private(set) var metadataRecords = false
     private(set) var autoReload = false
 
@@ -22,6 +24,9 @@ struct Features {
             case "use-start-timestamps": useStartTimestamps = true
             case "exemplar-storage": exemplarStorage = true
             case "st-storage": startTimestamps = true
+            case "histograms-st-encoding": histogramStartTimestamps = true
+            // Upstream's older name for storage.tsdb.chunk_encoding.floats: xor2, which goes before it.
+            case "xor2-encoding": xor2Chunks = true
             case "auto-reload-config": autoReload = true
             case "metadata-wal-records": metadataRecords = true
             // On for everybody by now.

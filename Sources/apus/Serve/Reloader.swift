@@ -46,6 +46,7 @@ final class Reloader: Sendable {
                 let settings = try settings.settings(configuration.storage, of: file)
                 try apply(configuration)
                 storage.database?.apply(settings)
+                settings.formats.report(to: log)
                 log.info("Completed loading of configuration file", metadata: ["filename": "\(file)"])
                 return nil
             } catch {
@@ -66,9 +67,6 @@ final class Reloader: Sendable {
         for section in configuration.inactiveSections {
             log.warning("This section is read but nothing acts on it yet", metadata: ["section": "\(section)"])
         }
-        if configuration.storage.usesXOR2Chunks {
-            log.warning("storage.tsdb.chunk_encoding.floats: xor2 chunks are read and not written; xor is used")
-        }
         scrape.apply(configuration)
         state.loaded(configuration, yaml: configuration.effectiveYAML(), atMs: time.wallMs())
     }
@@ -78,6 +76,17 @@ extension StorageSettings {
     /// The same, with an error that names the file.
     func settings(_ configuration: StorageConfig, of file: String) throws(ConfigError) -> DatabaseSettings {
         do { return try settings(configuration) } catch { throw ConfigError(.invalid, fileName: file, problems: [error]) }
+    }
+}
+
+extension ChunkFormats {
+    /// Says who cannot read what is written, when that is anybody.
+    func report(to log: Logger) {
+        if usesXOR2 { log.info("New float chunks are XOR2: Prometheus before 3.11 fails on them", metadata: ["encoding": "xor2"]) }
+        if keepsStarts { log.info("Start timestamps are stored: Prometheus before 3.11 skips samples in the log that have one, without a word") }
+        if keepsStarts && keepsHistogramStarts {
+            log.info("Start timestamps of histograms are stored: Prometheus before 3.14 fails on their chunks")
+        }
     }
 }
 

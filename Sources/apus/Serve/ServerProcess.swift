@@ -55,6 +55,7 @@ struct ServerProcess {
             complain("Error loading config (--config.file=\(file)): \(ConfigError(.invalid, fileName: file, problems: [error]))")
             throw ExitCode(2)
         }
+        databaseOptions.settings.formats.report(to: log)
         let limit = flags.storage.memoryLimit.bytes
         let gate = DatabaseGate(budget: limit > 0 ? MemoryBudget(limitBytes: limit, time: time) : nil)
         var engineOptions = EngineOptions()

@@ -12,7 +12,7 @@ struct StorageSettings: Sendable {
     static let defaultRetentionMs: Int64 = 15 * 86_400_000
 
     /// What a reload may change.
-    /// - Throws: `ConfigProblem` when a rule's selector is none.
+    /// - Throws: `ConfigProblem` when a rule's selector is none, or start timestamps are wanted in chunks that have no room for them.
     func settings(_ configuration: StorageConfig) throws(ConfigProblem) -> DatabaseSettings {
         let flagMs = flags.retentionTime?.ms
         let bytes = configuration.retentionSizeBytes ?? Int64(clamping: flags.retentionSize.bytes)
@@ -22,7 +22,18 @@ struct StorageSettings: Sendable {
         return DatabaseSettings(
             retentionMs: retentionMs, retentionBytes: bytes, retentionPercentage: percentage,
             retentionRules: try rules(configuration.retentionRules), outOfOrderWindowMs: configuration.outOfOrderTimeWindowMs,
-            maxExemplars: Int(clamping: exemplars))
+            maxExemplars: Int(clamping: exemplars), formats: try formats(configuration))
+    }
+
+    private func formats(_ configuration: StorageConfig) throws(ConfigProblem) -> ChunkFormats {
+        let usesXOR2 = configuration.usesXOR2Chunks ?? features.xor2Chunks
+        if features.startTimestamps && !usesXOR2 {
+            throw ConfigProblem(
+                "--enable-feature=st-storage keeps start timestamps in XOR2 chunks: set storage.tsdb.chunk_encoding.floats to xor2",
+                at: configuration.chunkEncodingPosition)
+        }
+        return ChunkFormats(
+            usesXOR2: usesXOR2, keepsStarts: features.startTimestamps, keepsHistogramStarts: features.histogramStartTimestamps)
     }
 
     private func rules(_ rules: [StorageConfig.RetentionRule]) throws(ConfigProblem) -> [RetentionRule] {

@@ -158,6 +158,13 @@ private func encodeHistograms(_ samples: [(start: Int64, time: Int64, histogram:
         isFloat ? .floatHistogramWithStart : .histogramWithStart)
 }
 
+/// The same by the encoder that the head uses.
+private func encodedXOR2(_ samples: [Sample]) -> [UInt8] {
+    var encoder = XOR2Encoder()
+    for sample in samples { encoder.append(timestampMs: sample.time, value: sample.value, startMs: sample.start) }
+    return encoder.chunk.bytes
+}
+
 private func decode(_ chunk: EncodedChunk) throws -> [Sample] {
     var columns = SampleColumns()
     try chunk.decode(into: &columns)
@@ -184,6 +191,7 @@ private func decode(_ chunk: EncodedChunk) throws -> [Sample] {
         ]
         #expect(try decode(chunk) == expected)
         #expect(encodeXOR2(expected).bytes == chunk.bytes)
+        #expect(encodedXOR2(expected) == chunk.bytes)
     }
 
     @Test("an XOR2 chunk gives back what was written, at the edges of every class")
@@ -197,9 +205,11 @@ private func decode(_ chunk: EncodedChunk) throws -> [Sample] {
             time += interval
         }
         #expect(try decode(encodeXOR2(samples)) == samples)
+        #expect(encodedXOR2(samples) == encodeXOR2(samples).bytes)
         // A stale marker in front leaves the baseline at 0.
         let stale = [Sample(start: 0, time: 1, value: StaleNaN.bits), Sample(start: 0, time: 2, value: 0), Sample(start: 0, time: 3, value: Self.one)]
         #expect(try decode(encodeXOR2(stale)) == stale)
+        #expect(encodedXOR2(stale) == encodeXOR2(stale).bytes)
     }
 
     @Test("random XOR2 chunks come back, with start timestamps or without", arguments: 0..<60)
@@ -217,6 +227,7 @@ private func decode(_ chunk: EncodedChunk) throws -> [Sample] {
             if random.below(2) == 0 { value ^= random.next() >> UInt64(random.below(64)) }
         }
         #expect(try decode(encodeXOR2(samples)) == samples)
+        #expect(encodedXOR2(samples) == encodeXOR2(samples).bytes)
     }
 
     @Test("histogram chunks with start timestamps come back", arguments: 0..<60)
@@ -237,6 +248,13 @@ private func decode(_ chunk: EncodedChunk) throws -> [Sample] {
         let hint = CounterResetHint.allCases[seed % 4]
         let chunk = encodeHistograms(samples, hint: hint)
         #expect(chunk.count == count)
+        var encoder = HistogramEncoder(isFloat: seed % 2 == 1, hint: hint, keepsStarts: true)
+        for sample in samples {
+            encoder.write(
+                timestampMs: sample.time, layout: sample.histogram.layout, countWord: sample.histogram.countWord,
+                zeroCountWord: sample.histogram.zeroCountWord, sum: sample.histogram.sum, words: sample.histogram.words, startMs: sample.start)
+        }
+        #expect(encoder.chunk.bytes == chunk.bytes && encoder.encoding == chunk.encoding)
         var columns = SampleColumns(histograms: true)
         try chunk.decode(into: &columns)
         #expect(columns.count == count)
@@ -253,6 +271,28 @@ private func decode(_ chunk: EncodedChunk) throws -> [Sample] {
         let cut = EncodedChunk(encoding: chunk.encoding, minTimeMs: 0, maxTimeMs: 0, bytes: chunk.bytes.dropLast(2))
         #expect(throws: ChunkError.self) { try cut.decode(into: &columns) }
         #expect(columns.count == 0)
+    }
+
+    @Test("samples that are written anew keep their start timestamps, of every kind")
+    func written() throws {
+        var columns = SampleColumns(histograms: true)
+        for index in 0..<300 {
+            let time = Int64(index) * 15_000
+            if index % 100 < 40 {
+                columns.append(timestampMs: time, value: Double(index))
+            } else {
+                columns.append(timestampMs: time, histogram: try plainHistogram(index / 9))
+            }
+            // Of a run without any, the encoding stays one that every server reads.
+            if index >= 40 { columns.setStartTimestampMs(time / 600_000 * 600_000, at: index) }
+        }
+        let chunks = encodeChunks(columns)
+        #expect(chunks.first?.encoding == .xor)
+        #expect(Set(chunks.dropFirst().map(\.encoding)) == [.xor2, .histogramWithStart])
+        var again = SampleColumns(histograms: true)
+        for chunk in chunks { try chunk.decode(into: &again) }
+        let (found, expected) = (again.plain(), columns.plain())
+        #expect(found == expected)
     }
 
     @Test("a chunk of more buckets than we keep is read with fewer, and one of an unknown schema is refused")

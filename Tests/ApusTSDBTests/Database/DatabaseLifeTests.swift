@@ -23,7 +23,10 @@ import Testing
     @Test("answers as dictionaries", arguments: histories) func life(_ seed: Int) throws {
         var random = Generator(seed: UInt64(seed))
         let windowMs: Int64 = seed % 2 == 0 ? 0 : 25_000
-        let life = try DatabaseLife(windowMs: windowMs, isSnapshotEnabled: seed / 3 % 2 == 0)
+        var settings = DatabaseSettings(retentionMs: 0)
+        if seed % 5 > 2 { settings.formats = ChunkFormats(usesXOR2: true, keepsStarts: seed % 5 == 4, keepsHistogramStarts: seed % 10 == 4) }
+        let life = try DatabaseLife(windowMs: windowMs, settings: settings, isSnapshotEnabled: seed / 3 % 2 == 0)
+        life.changesEncoding = seed % 5 == 3
         let hasHistograms = seed % 3 == 0
         for step in 0..<120 {
             let place = "seed \(seed) step \(step)"

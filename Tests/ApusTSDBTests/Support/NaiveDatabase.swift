@@ -52,6 +52,8 @@ final class DatabaseLife {
     var options: DatabaseOptions
     /// Times that series have, or had before a delete: of two late samples of one time the first may stay.
     private var times: [Int: Set<Int64>] = [:]
+    /// Whether each restart changes between XOR and XOR2.
+    var changesEncoding = false
 
     init(windowMs: Int64 = 0, settings: DatabaseSettings = DatabaseSettings(retentionMs: 0), isSnapshotEnabled: Bool = true) throws {
         var settings = settings
@@ -79,10 +81,10 @@ final class DatabaseLife {
             let ref = try database.seriesRef(for: labels(number))
             times[number, default: []].insert(sample.time)
             if let histogram = sample.histogram {
-                batch.append(ref, timestampMs: sample.time, histogram: histogram)
+                batch.append(ref, timestampMs: sample.time, histogram: histogram, startTimestampMs: sample.startMs)
                 histograms.append((number, sample))
             } else {
-                batch.append(ref, timestampMs: sample.time, value: Double(bitPattern: sample.bits))
+                batch.append(ref, timestampMs: sample.time, value: Double(bitPattern: sample.bits), startTimestampMs: sample.startMs)
                 floats.append((number, sample))
             }
         }
@@ -106,8 +108,8 @@ final class DatabaseLife {
                 (
                     number,
                     isHistogram
-                        ? PlainSample(time: now, histogram: try plainHistogram(random.below(30)))
-                        : PlainSample(time: now, bits: Double(random.below(1000)).bitPattern)
+                        ? PlainSample(time: now, histogram: try plainHistogram(random.below(30)), startMs: start(of: number, at: now))
+                        : PlainSample(time: now, bits: Double(random.below(1000)).bitPattern, startMs: start(of: number, at: now))
                 ))
         }
         try append(samples)
@@ -120,9 +122,15 @@ final class DatabaseLife {
             let number = series.lowerBound + random.below(series.count)
             let time = now - Int64(random.below(Int(windowMs) * 5 / 4))
             if times[number]?.contains(time) == true || samples.contains(where: { $0.0 == number && $0.1.time == time }) { continue }
-            samples.append((number, PlainSample(time: time, bits: Double(random.below(1000)).bitPattern)))
+            samples.append((number, PlainSample(time: time, bits: Double(random.below(1000)).bitPattern, startMs: start(of: number, at: time))))
         }
         try append(samples)
+    }
+
+    /// When what a series counts began, for a life with start timestamps: some never say, the others begin anew at times.
+    private func start(of number: Int, at time: Int64) -> Int64 {
+        let isKept = number % 4 == 1 ? options.settings.formats.hasHistogramStarts : options.settings.formats.keepsStarts
+        return isKept && number % 5 != 0 ? time / 7_000 * 7_000 - Int64(number) : 0
     }
 
     func delete(_ matchers: [Matcher], _ range: ClosedRange<Int64>) throws {
@@ -141,6 +149,8 @@ final class DatabaseLife {
             database.sync()
             disk = disk.afterPowerCut(using: &random)
         }
+        // Without start timestamps the encoding may change with the configuration.
+        if !options.settings.formats.keepsStarts && changesEncoding { options.settings.formats.usesXOR2.toggle() }
         database = try Database.open(Self.directory, options: options, files: disk, observer: observer)
     }
 

@@ -10,8 +10,10 @@ struct PlainSample: Equatable, Hashable {
     /// Of a float.
     var bits: UInt64 = 0
     var histogram: NativeHistogram?
+    /// Start timestamp, 0 for none.
+    var startMs: Int64 = 0
     static func == (left: PlainSample, right: PlainSample) -> Bool {
-        left.time == right.time && left.bits == right.bits && left.histogram == right.histogram
+        left.time == right.time && left.bits == right.bits && left.histogram == right.histogram && left.startMs == right.startMs
     }
     func hash(into hasher: inout Hasher) { hasher.combine(time) }
 }
@@ -94,6 +96,7 @@ extension SampleColumns {
         } else {
             append(timestampMs: sample.time, value: Double(bitPattern: sample.bits))
         }
+        setStartTimestampMs(sample.startMs, at: count - 1)
     }
 
     /// All samples, without the hints of histograms, which depend on where chunks begin.
@@ -102,9 +105,10 @@ extension SampleColumns {
         for index in 0..<count {
             if var histogram = histogram(at: index) {
                 histogram.hint = .unknown
-                result.append(PlainSample(time: timestampMs(at: index), histogram: histogram))
+                result.append(PlainSample(time: timestampMs(at: index), histogram: histogram, startMs: startTimestampMs(at: index)))
             } else {
-                result.append(PlainSample(time: timestampMs(at: index), bits: value(at: index).bitPattern))
+                result.append(
+                    PlainSample(time: timestampMs(at: index), bits: value(at: index).bitPattern, startMs: startTimestampMs(at: index)))
             }
         }
         return result

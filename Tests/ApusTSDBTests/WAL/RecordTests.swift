@@ -111,10 +111,36 @@ import Testing
         writer.f64(4)
         var decoded = DecodedRecord()
         try decoded.decode(writer.array)
+        #expect(encoded(decoded) == writer.array)
         #expect(decoded.samples.refs.map(\.rawValue) == [5, 6, 3, 3])
         #expect(decoded.samples.timestampsMs == [1000, 1010, 990, 1000])
         #expect(decoded.samples.values == [1, 2, 3, 4])
         #expect(decoded.samples.startTimestampsMs == [400, 400, 0, 300])
+    }
+
+    @Test("histograms with start timestamps, of both kinds and beside others, come back", arguments: [false, true])
+    func histogramStarts(isFloat: Bool) throws {
+        var batch = SampleBatch()
+        for index in 0..<40 {
+            let integers = try plainHistogram(index)
+            let histogram =
+                isFloat
+                ? try NativeHistogram(
+                    layout: integers.layout, isFloat: true, countWord: 9.5.bitPattern, zeroCountWord: 1.5.bitPattern, sum: 3,
+                    words: integers.words.map { Double($0).bitPattern }) : integers
+            batch.append(
+                SeriesRef(rawValue: UInt64(100 - index)), timestampMs: 1_000_000 + Int64(index % 7), histogram: histogram,
+                startTimestampMs: [0, 500_000, 500_000, 900_000 + Int64(index)][index % 4])
+        }
+        var encoder = RecordEncoder()
+        var found: [SampleBatch.HistogramSample] = []
+        for type in RecordEncoder.histogramTypes where encoder.histograms(batch.histograms, of: type) > 0 {
+            var decoded = DecodedRecord()
+            try decoded.decode(copy(encoder))
+            #expect(decoded.type == type)
+            found += decoded.samples.histograms
+        }
+        #expect(found.sorted { $0.ref > $1.ref } == batch.histograms)
     }
 
     @Test("errors say which record and where")
@@ -132,6 +158,7 @@ import Testing
         switch decoded.type {
         case .series: encoder.series(decoded.series)
         case .samples: encoder.samples(decoded.samples.refs, decoded.samples.timestampsMs, decoded.samples.values, count: decoded.samples.count)
+        case .samplesV2: encoder.samplesV2(decoded.samples)
         case .tombstones: encoder.tombstones(decoded.tombstones)
         case .mmapMarkers: encoder.mmapMarkers(decoded.mmapMarkers)
         case .exemplars: encoder.exemplars(decoded.samples.exemplars)

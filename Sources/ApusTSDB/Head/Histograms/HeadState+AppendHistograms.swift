@@ -51,7 +51,7 @@ extension HeadState {
         }
         if unsafe entry.pointee.xor.value == StaleNaN.bits { staleSeries -= 1 }
         if sample.histogram.isStale { staleSeries += 1 }
-        unsafe appendHistogram(sample.histogram, time, to: entry, UInt32(slot))
+        unsafe appendHistogram(sample.histogram, time, startMs: sample.startTimestampMs, to: entry, UInt32(slot))
         appended += 1
         return nil
     }
@@ -68,15 +68,18 @@ extension HeadState {
         .stale(isFloat: histograms[UInt32(truncatingIfNeeded: slot(of: ref))]?.encoder.isFloat ?? false)
     }
 
-    /// For a float that is to follow in a series without an open chunk of floats. True when the float is a staleness marker
-    /// and was stored as a histogram; false when it is to be written, and the series has no histogram chunk any more.
+    /// For a float that is to follow in a series without an open XOR chunk. True when the float is a staleness marker and was
+    /// stored as a histogram; false when it is to be written, and the series has no open chunk any more.
     @inline(never)
     func endHistograms(_ entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32, _ time: Int64, _ value: UInt64) -> Bool {
         // SAFETY: a live series.
-        if unsafe !entry.pointee.isHistogram { return false }
+        if unsafe !entry.pointee.isHistogram {
+            unsafe sealXOR2(entry, slot)
+            return false
+        }
         if value == StaleNaN.bits {
             let marker = NativeHistogram.stale(isFloat: histograms[slot]?.encoder.isFloat ?? false)
-            unsafe appendHistogram(marker, time, to: entry, slot)
+            unsafe appendHistogram(marker, time, startMs: 0, to: entry, slot)
             return true
         }
         unsafe closeHistograms(entry, slot)
@@ -86,10 +89,13 @@ extension HeadState {
     // MARK: A series
 
     /// Appends a histogram that is newer than all samples of its series.
-    func appendHistogram(_ histogram: NativeHistogram, _ time: Int64, to entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32) {
+    /// - Parameter startMs: start timestamp, 0 for none.
+    func appendHistogram(
+        _ histogram: NativeHistogram, _ time: Int64, startMs: Int64, to entry: UnsafeMutablePointer<MemSeries>, _ slot: UInt32
+    ) {
         // SAFETY: a live series.
         if unsafe !entry.pointee.isHistogram {
-            if unsafe entry.pointee.open != 0 { unsafe seal(entry, slot) }
+            if unsafe entry.pointee.open != 0 { unsafe seal(entry, slot) } else { unsafe sealXOR2(entry, slot) }
             unsafe entry.pointee.isHistogram = true
             histograms.insert(
                 HistogramSeries(
@@ -100,10 +106,11 @@ extension HeadState {
         }
         var wantsChunk: CounterResetHint?
         let end = periodEnd(time)
+        let keepsStarts = formats.hasHistogramStarts
         let wasOpen = histograms.modify(slot) { one in
             let wasOpen = one.isOpen
-            if !wasOpen { one.begin(hint: one.hint(for: histogram), isFloat: histogram.isFloat, endMs: end) }
-            wantsChunk = one.encoder.append(timestampMs: time, histogram)
+            if !wasOpen { one.begin(hint: one.hint(for: histogram), isFloat: histogram.isFloat, keepsStarts: keepsStarts, endMs: end) }
+            wantsChunk = one.encoder.append(timestampMs: time, startMs: startMs, histogram)
             return wasOpen
         }
         if wasOpen == false { counters.chunksCreated &+= 1 }
@@ -113,9 +120,9 @@ extension HeadState {
             _ = histograms.modify(slot) { one in
                 // As upstream: a chunk that begins with a reset is not predicted again, and grows up to twice the target.
                 let hasPredictedEnd = one.hasPredictedEnd
-                one.begin(hint: hint, isFloat: histogram.isFloat, endMs: end)
+                one.begin(hint: hint, isFloat: histogram.isFloat, keepsStarts: keepsStarts, endMs: end)
                 one.hasPredictedEnd = hasPredictedEnd
-                _ = one.encoder.append(timestampMs: time, histogram)
+                _ = one.encoder.append(timestampMs: time, startMs: startMs, histogram)
             }
         }
         let count = histograms.modify(slot) { one in
@@ -163,7 +170,8 @@ extension HeadState {
     /// Whether the open chunk ends before a sample at `time`. Predicts its end when it has a quarter of its target size.
     private func isDue(_ one: inout HistogramSeries, _ time: Int64, _ histogram: NativeHistogram) -> Bool {
         if !one.isOpen { return false }
-        if one.encoder.isFloat != histogram.isFloat { return true }
+        if one.encoder.isFloat != histogram.isFloat || one.encoder.keepsStarts != formats.hasHistogramStarts { return true }
+        if one.encoder.count >= one.encoder.maxSamples { return true }
         let size = one.encoder.sizeBytes
         let first = one.encoder.minTimeMs
         let periodEnd = periodEnd(first)
@@ -189,8 +197,8 @@ extension HistogramSeries {
         return .noReset
     }
 
-    mutating func begin(hint: CounterResetHint, isFloat: Bool, endMs: Int64) {
-        encoder = HistogramEncoder(isFloat: isFloat, hint: hint)
+    mutating func begin(hint: CounterResetHint, isFloat: Bool, keepsStarts: Bool, endMs: Int64) {
+        encoder = HistogramEncoder(isFloat: isFloat, hint: hint, keepsStarts: keepsStarts)
         isOpen = true
         hasPredictedEnd = false
         self.endMs = endMs

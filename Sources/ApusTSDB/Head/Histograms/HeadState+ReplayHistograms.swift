@@ -17,13 +17,13 @@ extension HeadState {
             }
             // SAFETY: a live series.
             if unsafe !entry.pointee.hasSamples || time > entry.pointee.xor.time {
-                unsafe appendHistogram(sample.histogram, time, to: entry, slot)
+                unsafe appendHistogram(sample.histogram, time, startMs: formats.keepsStarts ? sample.startTimestampMs : 0, to: entry, slot)
                 context.report.histograms += 1
                 continue
             }
             context.report.samplesSkipped += 1
             // The newest sample of a mapped chunk: the next append is compared with it, and may be its staleness marker.
-            if unsafe time == entry.pointee.xor.time && entry.pointee.open == 0 && !entry.pointee.isHistogram {
+            if unsafe time == entry.pointee.xor.time && !entry.pointee.mayHaveOpenChunk {
                 unsafe entry.pointee.isHistogram = true
                 unsafe entry.pointee.xor.count = 0
                 unsafe entry.pointee.xor.value = sample.histogram.sum.bitPattern

@@ -1,7 +1,7 @@
 import ApusModel
 
 /// What the head remembers of a series whose newest sample is a native histogram.
-struct HistogramSeries {
+struct HistogramSeries: SlotElement {
     var slot: UInt32
     /// The open chunk; when `isOpen` is false a sealed one, which the next chunk's hint is found by.
     var encoder: HistogramEncoder
@@ -16,33 +16,10 @@ struct HistogramSeries {
 
 /// The series whose newest sample is a native histogram, by slot. They are few and large: a series of floats pays nothing
 /// for them but a value in its `capacity`.
-struct HistogramTable {
-    private(set) var series: [HistogramSeries] = []
-    private var places: [UInt32: Int] = [:]
+typealias HistogramTable = SlotTable<HistogramSeries>
 
-    var isEmpty: Bool { series.isEmpty }
-    var openChunks: Int { series.reduce(0) { $0 + ($1.isOpen ? 1 : 0) } }
+extension HistogramTable {
+    var openChunks: Int { elements.reduce(0) { $0 + ($1.isOpen ? 1 : 0) } }
     /// Memory of the chunks and of the newest samples.
-    var sizeBytes: Int { series.reduce(0) { $0 + $1.encoder.memoryBytes + $1.last.words.count * 8 } }
-
-    subscript(slot: UInt32) -> HistogramSeries? { places[slot].map { series[$0] } }
-
-    mutating func insert(_ one: HistogramSeries) {
-        places[one.slot] = series.count
-        series.append(one)
-    }
-
-    mutating func remove(_ slot: UInt32) {
-        guard let place = places.removeValue(forKey: slot), let moved = series.popLast() else { return }
-        if place < series.count {
-            series[place] = moved
-            places[moved.slot] = place
-        }
-    }
-
-    /// Changes a series in place, without a copy of its chunk. Nil, and `body` is not called, when there is none.
-    mutating func modify<R>(_ slot: UInt32, _ body: (inout HistogramSeries) -> R) -> R? {
-        guard let place = places[slot] else { return nil }
-        return body(&series[place])
-    }
+    var sizeBytes: Int { elements.reduce(0) { $0 + $1.encoder.memoryBytes + $1.last.words.count * 8 } }
 }

@@ -69,10 +69,11 @@ extension HeadState {
                 return LateSample(ref: ref, timeMs: batch.timestampsMs[rejection.index], histogram: staleHistogram(for: ref))
             }
             return LateSample(
-                ref: batch.refs[rejection.index], timeMs: batch.timestampsMs[rejection.index], value: batch.values[rejection.index])
+                ref: batch.refs[rejection.index], timeMs: batch.timestampsMs[rejection.index], value: batch.values[rejection.index],
+                startMs: rejection.index < batch.startTimestampsMs.count ? batch.startTimestampsMs[rejection.index] : 0)
         case .histogram where batch.histograms.indices.contains(rejection.index):
             let sample = batch.histograms[rejection.index]
-            return LateSample(ref: sample.ref, timeMs: sample.timestampMs, histogram: sample.histogram)
+            return LateSample(ref: sample.ref, timeMs: sample.timestampMs, histogram: sample.histogram, startMs: sample.startTimestampMs)
         default: return nil
         }
     }
@@ -103,6 +104,9 @@ extension Head {
     /// The number of the first file of `chunks_head` that must stay for out-of-order chunks; nil for none.
     public var oldestOutOfOrderFile: UInt32? { locked { state.outOfOrder.oldestFileNumber } }
 
+    /// Whether there are finished chunks that are in no file.
+    var hasOutOfOrderInMemory: Bool { locked { state.outOfOrder.series.values.contains { $0.sealed.contains { $0.chunkRef == nil } } } }
+
     /// Writes all samples to the log again that are in no mapped file: after the log lost some.
     public func logOutOfOrderAgain() throws(AppendError) {
         try locked { () throws(AppendError) in
@@ -114,10 +118,11 @@ extension Head {
                     // What cannot be decoded was damaged in memory, and cannot be written either.
                     try? chunk.decode(.min, .max, into: &columns)
                     for index in 0..<columns.count {
+                        let (time, startMs) = (columns.timestampMs(at: index), columns.startTimestampMs(at: index))
                         if let histogram = columns.histogram(at: index) {
-                            batch.append(ref, timestampMs: columns.timestampMs(at: index), histogram: histogram)
+                            batch.append(ref, timestampMs: time, histogram: histogram, startTimestampMs: startMs)
                         } else {
-                            batch.append(ref, timestampMs: columns.timestampMs(at: index), value: columns.value(at: index))
+                            batch.append(ref, timestampMs: time, value: columns.value(at: index), startTimestampMs: startMs)
                         }
                     }
                 }

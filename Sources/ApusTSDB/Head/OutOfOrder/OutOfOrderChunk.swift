@@ -8,17 +8,21 @@ struct LateSample {
     /// Bit pattern of the value; of a histogram, of its sum.
     let value: UInt64
     let histogram: NativeHistogram?
+    /// Start timestamp, 0 for none.
+    let startMs: Int64
 
-    init(ref: SeriesRef, timeMs: Int64, value: Double) {
+    init(ref: SeriesRef, timeMs: Int64, value: Double, startMs: Int64 = 0) {
         self.ref = ref
         self.timeMs = timeMs
+        self.startMs = startMs
         self.value = value.bitPattern
         histogram = nil
     }
 
-    init(ref: SeriesRef, timeMs: Int64, histogram: NativeHistogram) {
+    init(ref: SeriesRef, timeMs: Int64, histogram: NativeHistogram, startMs: Int64 = 0) {
         self.ref = ref
         self.timeMs = timeMs
+        self.startMs = startMs
         value = histogram.sum.bitPattern
         self.histogram = histogram
     }
@@ -27,9 +31,9 @@ struct LateSample {
 extension SampleBatch {
     mutating func append(_ late: LateSample) {
         if let histogram = late.histogram {
-            append(late.ref, timestampMs: late.timeMs, histogram: histogram)
+            append(late.ref, timestampMs: late.timeMs, histogram: histogram, startTimestampMs: late.startMs)
         } else {
-            append(late.ref, timestampMs: late.timeMs, value: Double(bitPattern: late.value))
+            append(late.ref, timestampMs: late.timeMs, value: Double(bitPattern: late.value), startTimestampMs: late.startMs)
         }
     }
 }
@@ -46,6 +50,8 @@ struct OutOfOrderChunk: Sendable {
     private(set) var values: [UInt64] = []
     /// Empty as long as all are floats.
     private(set) var histograms: [NativeHistogram?] = []
+    /// Start timestamps, 0 for none; empty as long as none has one.
+    private(set) var starts: [Int64] = []
 
     var count: Int { times.count }
     var isEmpty: Bool { times.isEmpty }
@@ -58,6 +64,12 @@ struct OutOfOrderChunk: Sendable {
         while index > 0 && times[index - 1] > timeMs { index -= 1 }
         if index > 0 && times[index - 1] == timeMs { return false }
         if histogram != nil && histograms.isEmpty { histograms = Array(repeating: nil, count: times.count) }
+        if late.startMs != 0 && starts.isEmpty {
+            starts = Array(repeating: 0, count: times.count)
+            starts.insert(late.startMs, at: index)
+        } else if !starts.isEmpty {
+            starts.insert(late.startMs, at: index)
+        }
         times.insert(timeMs, at: index)
         values.insert(late.value, at: index)
         if !histograms.isEmpty || histogram != nil { histograms.insert(histogram, at: index) }
@@ -68,18 +80,19 @@ struct OutOfOrderChunk: Sendable {
         times.removeAll()
         values.removeAll()
         histograms.removeAll()
+        starts.removeAll()
     }
 
     /// Appends the samples of `[minTimeMs, maxTimeMs]`; histograms only when the columns want them.
     func append(to columns: inout SampleColumns, _ minTimeMs: Int64, _ maxTimeMs: Int64) {
         for index in times.indices where times[index] >= minTimeMs && times[index] <= maxTimeMs {
-            if histograms.isEmpty {
-                columns.append(timestampMs: times[index], value: Double(bitPattern: values[index]))
-            } else if let histogram = histograms[index] {
-                if columns.wantsHistograms { columns.append(timestampMs: times[index], histogram: histogram) }
+            if !histograms.isEmpty, let histogram = histograms[index] {
+                if !columns.wantsHistograms { continue }
+                columns.append(timestampMs: times[index], histogram: histogram)
             } else {
                 columns.append(timestampMs: times[index], value: Double(bitPattern: values[index]))
             }
+            if !starts.isEmpty { columns.setStartTimestampMs(starts[index], at: columns.count - 1) }
         }
     }
 
@@ -93,10 +106,11 @@ struct OutOfOrderChunk: Sendable {
     /// The samples as a log takes them.
     func add(_ ref: SeriesRef, to batch: inout SampleBatch) {
         for index in times.indices {
+            let startMs = starts.isEmpty ? 0 : starts[index]
             if !histograms.isEmpty, let histogram = histograms[index] {
-                batch.append(ref, timestampMs: times[index], histogram: histogram)
+                batch.append(ref, timestampMs: times[index], histogram: histogram, startTimestampMs: startMs)
             } else {
-                batch.append(ref, timestampMs: times[index], value: Double(bitPattern: values[index]))
+                batch.append(ref, timestampMs: times[index], value: Double(bitPattern: values[index]), startTimestampMs: startMs)
             }
         }
     }
@@ -116,6 +130,8 @@ struct OutOfOrderSealedChunk: Sendable {
     let memory: PaddedChunk?
     /// Grows with each chunk of the head.
     let number: UInt64
+    /// The ref that the file has it under; nil when that is the one it belongs under, or it is in memory.
+    var foreignRef: SeriesRef?
 
     func overlaps(_ minTimeMs: Int64, _ maxTimeMs: Int64) -> Bool { self.minTimeMs <= maxTimeMs && self.maxTimeMs >= minTimeMs }
 

@@ -10,6 +10,12 @@ public struct OutOfOrderReplay: Sendable, Equatable {
     /// Markers of chunks that were found, and of chunks that were lost: their samples are taken from the log.
     public var markers = 0
     public var lostMarkers = 0
+    /// Chunks that the files have under a ref where Prometheus would not look for them; they are in memory now, and
+    /// `logOutOfOrderAgain` is due.
+    public var foreignChunks = 0
+    /// Records of types that are not known, and histograms that make no sense.
+    public var unknownRecords = 0
+    public var unreadableHistograms = 0
 }
 
 /// Start: chunks from `chunks_head`, then, when the series are known, the log.
@@ -40,8 +46,12 @@ extension Head {
         var names = CurrentRefs()
         for ref in locked({ Array(state.outOfOrder.series.keys) }) { names.learn(ref, current) }
         report.unknownChunks = locked { state.outOfOrder.rename { names[$0] } }
+        locked { state.outOfOrder.fileRef = { [unowned state] ref in state.fileRef(of: UInt32(truncatingIfNeeded: state.slot(of: ref))) } }
         guard let reader else {
-            locked { state.outOfOrder.endLoading() }
+            locked {
+                state.outOfOrder.endLoading()
+                report.foreignChunks = state.outOfOrder.adoptForeign()
+            }
             return report
         }
         var record = DecodedRecord()
@@ -51,7 +61,11 @@ extension Head {
             for marker in record.mmapMarkers { names.learn(marker.ref, current) }
             locked { state.replayOutOfOrder(record, names, &report) }
         }
-        locked { state.outOfOrder.forgetUnmarked() }
+        (report.unknownRecords, report.unreadableHistograms) = record.takeUnread()
+        locked {
+            state.outOfOrder.forgetUnmarked()
+            report.foreignChunks = state.outOfOrder.adoptForeign()
+        }
         return report
     }
 }
@@ -77,7 +91,10 @@ extension HeadState {
                 continue
             }
             report.samples += 1
-            let late = LateSample(ref: ref, timeMs: record.samples.timestampsMs[index], value: record.samples.values[index])
+            let starts = formats.keepsStarts ? record.samples.startTimestampsMs : []
+            let late = LateSample(
+                ref: ref, timeMs: record.samples.timestampsMs[index], value: record.samples.values[index],
+                startMs: index < starts.count ? starts[index] : 0)
             _ = outOfOrder.insert(late, journal: &journal)
         }
         for sample in record.samples.histograms {
@@ -86,7 +103,8 @@ extension HeadState {
                 continue
             }
             report.samples += 1
-            let late = LateSample(ref: ref, timeMs: sample.timestampMs, histogram: sample.histogram)
+            let late = LateSample(
+                ref: ref, timeMs: sample.timestampMs, histogram: sample.histogram, startMs: formats.keepsStarts ? sample.startTimestampMs : 0)
             _ = outOfOrder.insert(late, journal: &journal)
         }
         replayOutOfOrder(record.mmapMarkers, current, &report)

@@ -64,6 +64,8 @@ final class OutOfOrderStore: @unchecked Sendable {
     var windowMs: Int64 = 0
     var log: (any OutOfOrderLog)?
     private let files: (any SealedChunkStore)?
+    /// Under which ref a chunk of a series goes into a file.
+    var fileRef: (SeriesRef) -> SeriesRef = { $0 }
     private(set) var series: [SeriesRef: OutOfOrderSeries] = [:]
     private var nextNumber: UInt64 = 1
     /// All samples lie between these.
@@ -114,7 +116,7 @@ final class OutOfOrderStore: @unchecked Sendable {
         for chunk in one.open.encoded() {
             let stored = unsafe chunk.bytes.withUnsafeBytes { bytes in
                 unsafe files?.append(
-                    ref: ref, encoding: chunk.encoding, outOfOrder: true, minTimeMs: chunk.minTimeMs, maxTimeMs: chunk.maxTimeMs, bytes: bytes)
+                    ref: fileRef(ref), encoding: chunk.encoding, outOfOrder: true, minTimeMs: chunk.minTimeMs, maxTimeMs: chunk.maxTimeMs, bytes: bytes)
             }
             let memory = stored == nil ? unsafe chunk.bytes.withUnsafeBytes { unsafe PaddedChunk(copying: $0) } : nil
             sealed.append(
@@ -136,7 +138,7 @@ final class OutOfOrderStore: @unchecked Sendable {
         one.sealed.append(
             OutOfOrderSealedChunk(
                 encoding: chunk.encoding, minTimeMs: chunk.minTimeMs, maxTimeMs: chunk.maxTimeMs, sizeBytes: chunk.sizeBytes,
-                address: chunk.stored.address, chunkRef: chunk.stored.chunkRef, memory: nil, number: nextNumber))
+                address: chunk.stored.address, chunkRef: chunk.stored.chunkRef, memory: nil, number: nextNumber, foreignRef: chunk.ref))
         nextNumber += 1
         loaded.insert(chunk.stored.chunkRef)
         series[chunk.ref] = one
@@ -187,6 +189,28 @@ final class OutOfOrderStore: @unchecked Sendable {
         }
         endLoading()
         findBounds()
+    }
+
+    /// Takes chunks into memory that the files have under a ref where Prometheus does not look for them: the log is to have
+    /// their samples again, see `FileRefs`.
+    /// - Returns: how many there are.
+    func adoptForeign() -> Int {
+        var adopted = 0
+        for (ref, one) in series {
+            for index in one.sealed.indices {
+                let chunk = one.sealed[index]
+                guard let foreign = chunk.foreignRef else { continue }
+                one.sealed[index].foreignRef = nil
+                // SAFETY: the bytes of a chunk that is held, in a mapped file.
+                guard foreign != fileRef(ref), let start = unsafe UnsafeRawPointer(bitPattern: chunk.address) else { continue }
+                let memory = unsafe PaddedChunk(copying: UnsafeRawBufferPointer(start: start, count: chunk.sizeBytes))
+                one.sealed[index] = OutOfOrderSealedChunk(
+                    encoding: chunk.encoding, minTimeMs: chunk.minTimeMs, maxTimeMs: chunk.maxTimeMs, sizeBytes: chunk.sizeBytes,
+                    address: memory.address, chunkRef: nil, memory: memory, number: chunk.number)
+                adopted += 1
+            }
+        }
+        return adopted
     }
 
     /// Forgets what only a replay has to know.

@@ -63,6 +63,11 @@ public final class HeadReplay {
         defer { pipeline.stop() }
         while let batch = try pipeline.next() {
             head.locked { for index in 0..<batch.count { head.state.replay(batch.records[index], context) } }
+            for index in 0..<batch.count {
+                let unread = batch.records[index].takeUnread()
+                context.report.unknownRecords += unread.records
+                context.report.unreadableHistograms += unread.histograms
+            }
             context.lastSegment = max(context.lastSegment, batch.position.segment)
             progress(batch.position)
             pipeline.recycle(batch)

@@ -66,6 +66,7 @@ extension HeadState {
             }
             if unsafe entry.pointee.open != 0 { unsafe seal(entry, slot) }
             unsafe closeHistograms(entry, slot)
+            unsafe sealXOR2(entry, slot)
             if let newest = unsafe SealedChunk(address: entry.pointee.sealed) {
                 let distance = period(of: SealedChunk(address: found.oldest)?.maxTime ?? found.minTime) &- period(of: newest.maxTime)
                 chunks.setPrevious(of: found.oldest, newest.address, periodsBack: distance)
@@ -165,6 +166,8 @@ extension HeadState {
             context.unknownRefs.insert(one.ref.rawValue)
             return
         }
+        let own = ref(of: slot)
+        if own != one.ref || fileRefs[slot] != nil { fileRefs.set(own == one.ref ? nil : one.ref, for: slot) }
         if !context.pending.isEmpty, let found = context.pending.removeValue(forKey: one.ref.rawValue) { attach(found, to: slot, context) }
     }
 
@@ -184,7 +187,7 @@ extension HeadState {
                     // SAFETY: all three hold `count` elements or more, and `count` is above 0.
                     unsafe replay(
                         refs.baseAddress.unsafelyUnwrapped, times.baseAddress.unsafelyUnwrapped, values.baseAddress.unsafelyUnwrapped, count,
-                        context)
+                        formats.keepsStarts ? batch.startTimestampsMs : [], context)
                 }
             }
         }
@@ -192,8 +195,10 @@ extension HeadState {
 
     @inline(never)
     private func replay(
-        _ refs: UnsafePointer<SeriesRef>, _ times: UnsafePointer<Int64>, _ values: UnsafePointer<Double>, _ count: Int, _ context: ReplayContext
+        _ refs: UnsafePointer<SeriesRef>, _ times: UnsafePointer<Int64>, _ values: UnsafePointer<Double>, _ count: Int, _ starts: [Int64],
+        _ context: ReplayContext
     ) {
+        let usesXOR2 = formats.usesXOR2
         let bound = context.minValidTime
         let samplesPerChunk = options.samplesPerChunk
         var newest = maxTime
@@ -216,7 +221,7 @@ extension HeadState {
             let value = unsafe values[index].bitPattern
             if unsafe time <= entry.pointee.xor.time && entry.pointee.hasSamples {
                 // The newest sample of the newest chunk: the next append is compared with its value.
-                if unsafe time == entry.pointee.xor.time && entry.pointee.open == 0 { unsafe entry.pointee.xor.value = value }
+                if unsafe time == entry.pointee.xor.time && entry.pointee.open == 0 && !entry.pointee.isXOR2 { unsafe entry.pointee.xor.value = value }
                 skipped &+= 1
                 continue
             }
@@ -225,7 +230,12 @@ extension HeadState {
                 let (end, overflow) = periodStart.addingReportingOverflow(options.chunkRangeMs)
                 periodEnd = overflow ? .max : end
             }
-            unsafe store(entry, slot, time, value, periodStart: periodStart, samplesPerChunk)
+            if usesXOR2 {
+                let start = index < starts.count ? starts[index] : 0
+                unsafe storeXOR2(entry, slot, time, value, startMs: start, periodStart: periodStart, samplesPerChunk)
+            } else {
+                unsafe store(entry, slot, time, value, periodStart: periodStart, samplesPerChunk)
+            }
             stored &+= 1
             if time > newest { newest = time }
             if time < oldest { oldest = time }

@@ -46,18 +46,21 @@ public enum HeadSnapshot {
 
     /// Writes the head to a file, as the last thing that is done with it.
     ///
-    /// Open chunks of histograms are sealed first, into the chunk files: close those afterwards, and the log before.
+    /// Open chunks of histograms, and those in XOR2, are sealed first, into the chunk files: close those afterwards, and the log before.
     /// - Parameter identity: called when all else is done.
     /// - Returns: false, and nothing is written, when the head has what only a replay brings back: samples out of order that
-    ///   are in no file (`OutOfOrderStore.sealAll` comes first), or chunks above 64 KiB that the disk refused.
+    ///   are in no file (`OutOfOrderStore.sealAll` comes first), chunks above 64 KiB that the disk refused, or series that the
+    ///   files of chunks name by another ref.
     public static func write(
         _ head: Head, to path: String, files: any FileSystem, identity: () throws(FileError) -> Identity
     ) throws(FileError) -> Bool {
         try head.maintenance.withLock { _ throws(FileError) in
             try head.locked { () throws(FileError) in
                 let state = head.state
-                state.sealHistograms()
-                guard let late = state.outOfOrder.snapshot(), state.chunks.periods.allSatisfy(\.large.isEmpty) else { return false }
+                state.sealEncoders()
+                guard let late = state.outOfOrder.snapshot(), state.chunks.periods.allSatisfy(\.large.isEmpty), state.fileRefs.isEmpty else {
+                    return false
+                }
                 let places = (state.options.chunkFiles as? HeadChunkFiles)?.places()
                 let temporary = path + temporarySuffix
                 do throws(FileError) {

@@ -27,10 +27,13 @@ struct SnapshotSeries: BitwiseCopyable {
 }
 
 extension HeadState {
-    /// Ends the open chunks of histograms, whose encoders a snapshot does not keep.
-    func sealHistograms() {
-        for slot in histograms.series.map(\.slot) {
+    /// Ends the open chunks of histograms and those in XOR2, whose encoders a snapshot does not keep.
+    func sealEncoders() {
+        for slot in histograms.elements.map(\.slot) {
             if let entry = unsafe series.pointer(Int(slot)) { unsafe closeHistograms(entry, slot) }
+        }
+        for slot in xor2Chunks.elements.map(\.slot) {
+            if let entry = unsafe series.pointer(Int(slot)) { unsafe sealXOR2(entry, slot) }
         }
     }
 

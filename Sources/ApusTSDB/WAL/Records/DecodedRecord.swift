@@ -35,6 +35,12 @@ public struct DecodedRecord: Sendable {
     public internal(set) var unreadableHistograms = 0
     var histograms = HistogramRecordDecoder()
 
+    /// Both counts, which begin again.
+    mutating func takeUnread() -> (records: Int, histograms: Int) {
+        defer { (unknownRecords, unreadableHistograms) = (0, 0) }
+        return (unknownRecords, unreadableHistograms)
+    }
+
     public init() {}
 
     public mutating func removeAll() {

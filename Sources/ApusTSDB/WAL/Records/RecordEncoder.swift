@@ -62,6 +62,48 @@ struct RecordEncoder: ~Copyable {
         unsafe writer.advance(by: target - start)
     }
 
+    /// The floats of a batch with their start timestamps.
+    mutating func samplesV2(_ batch: borrowing SampleBatch) {
+        writer.removeAll()
+        writer.u8(RecordType.samplesV2.rawValue)
+        var base: V2Base?
+        for index in 0..<min(batch.refs.count, batch.timestampsMs.count, batch.values.count) {
+            let start = index < batch.startTimestampsMs.count ? batch.startTimestampsMs[index] : 0
+            appendV2(&base, batch.refs[index], batch.timestampsMs[index], start)
+            writer.f64(batch.values[index])
+        }
+    }
+
+    /// What samples of the types 11 to 13 are differences to.
+    private struct V2Base {
+        let timeMs: Int64
+        let startMs: Int64
+        var previousRef: UInt64
+        var previousStartMs: Int64
+    }
+
+    private mutating func appendV2(_ base: inout V2Base?, _ ref: SeriesRef, _ timeMs: Int64, _ startMs: Int64) {
+        guard let first = base else {
+            base = V2Base(timeMs: timeMs, startMs: startMs, previousRef: ref.rawValue, previousStartMs: startMs)
+            writer.varint(Int64(bitPattern: ref.rawValue))
+            writer.varint(timeMs)
+            writer.varint(startMs)
+            return
+        }
+        writer.varint(Int64(bitPattern: ref.rawValue &- first.previousRef))
+        writer.varint(timeMs &- first.timeMs)
+        if startMs == 0 {
+            writer.u8(0)
+        } else if startMs == first.previousStartMs {
+            writer.u8(1)
+        } else {
+            writer.u8(2)
+            writer.varint(startMs &- first.startMs)
+        }
+        base?.previousRef = ref.rawValue
+        base?.previousStartMs = startMs
+    }
+
     mutating func tombstones(_ records: [TombstoneRecord]) {
         writer.removeAll()
         writer.u8(RecordType.tombstones.rawValue)
@@ -105,11 +147,14 @@ struct RecordEncoder: ~Copyable {
     /// All that `type(of:)` returns.
     static let histogramTypes: [RecordType] = [
         .histogramSamples, .customBucketsHistogramSamples, .floatHistogramSamples, .customBucketsFloatHistogramSamples,
+        .histogramSamplesV2, .floatHistogramSamplesV2,
     ]
 
-    /// Which record a histogram goes into.
-    static func type(of histogram: NativeHistogram) -> RecordType {
-        switch (histogram.layout.hasCustomBounds, histogram.isFloat) {
+    /// Which record a histogram goes into: one with start timestamps only when it has one.
+    static func type(of sample: SampleBatch.HistogramSample) -> RecordType {
+        let histogram = sample.histogram
+        if sample.startTimestampMs != 0 { return histogram.isFloat ? .floatHistogramSamplesV2 : .histogramSamplesV2 }
+        return switch (histogram.layout.hasCustomBounds, histogram.isFloat) {
         case (false, false): .histogramSamples
         case (false, true): .floatHistogramSamples
         case (true, false): .customBucketsHistogramSamples
@@ -122,11 +167,17 @@ struct RecordEncoder: ~Copyable {
         writer.removeAll()
         writer.u8(type.rawValue)
         var base: (ref: UInt64, timeMs: Int64)?
+        var baseV2: V2Base?
+        let hasStarts = type == .histogramSamplesV2 || type == .floatHistogramSamplesV2
         var count = 0
-        for sample in histograms where Self.type(of: sample.histogram) == type {
-            let first = appendBase(&base, sample.ref, sample.timestampMs)
-            writer.varint(Int64(bitPattern: sample.ref.rawValue &- first.ref))
-            writer.varint(sample.timestampMs &- first.timeMs)
+        for sample in histograms where Self.type(of: sample) == type {
+            if hasStarts {
+                appendV2(&baseV2, sample.ref, sample.timestampMs, sample.startTimestampMs)
+            } else {
+                let first = appendBase(&base, sample.ref, sample.timestampMs)
+                writer.varint(Int64(bitPattern: sample.ref.rawValue &- first.ref))
+                writer.varint(sample.timestampMs &- first.timeMs)
+            }
             writer.histogram(sample.histogram)
             count += 1
         }

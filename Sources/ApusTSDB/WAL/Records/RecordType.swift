@@ -14,7 +14,7 @@ public enum RecordType: UInt8, Sendable, CaseIterable {
     case floatHistogramSamples = 8
     case customBucketsHistogramSamples = 9
     case customBucketsFloatHistogramSamples = 10
-    // With start timestamps. Read, never written: servers before 3.9 skip them without a word.
+    // With start timestamps: servers before 3.11 skip them without a word. Written when a batch has any.
     case samplesV2 = 11
     case histogramSamplesV2 = 12
     case floatHistogramSamplesV2 = 13

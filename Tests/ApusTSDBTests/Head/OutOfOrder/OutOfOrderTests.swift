@@ -53,8 +53,10 @@ struct LateHead {
     }
 }
 
-private func records(_ directory: TemporaryChunks) throws -> [DecodedRecord] {
-    let reader = try WALReader(directory: joinPath(directory.path, "wbl"), files: PosixFileSystem())
+private func records(_ directory: TemporaryChunks) throws -> [DecodedRecord] { try records(in: joinPath(directory.path, "wbl")) }
+
+private func records(in path: String) throws -> [DecodedRecord] {
+    let reader = try WALReader(directory: path, files: PosixFileSystem())
     var result: [DecodedRecord] = []
     var record = DecodedRecord()
     while try reader.next(&record) { result.append(record) }
@@ -274,13 +276,75 @@ private func chunkSamples(_ set: any ChunkSeriesSet) throws -> [LabelSet: [Int64
         for window in [LateHead.window, 0] {
             let (head, report) = try late.restarted(series: labels, window: window)
             #expect(try LateHead.read(head) == expected)
-            #expect(report == OutOfOrderReplay(samples: 100, markers: 2))
+            #expect(report == OutOfOrderReplay(samples: 100, markers: 2, foreignChunks: 2))
             #expect(head.outOfOrderStatistics().chunks == 4)
         }
         // A series that nobody knows any more.
         let (head, report) = try late.restarted(series: [refs[1]: b])
-        #expect(report == OutOfOrderReplay(samples: 50, unknownSamples: 50, unknownChunks: 1, markers: 1, lostMarkers: 1))
+        #expect(report == OutOfOrderReplay(samples: 50, unknownSamples: 50, unknownChunks: 1, markers: 1, lostMarkers: 1, foreignChunks: 1))
         #expect(try LateHead.read(head) == [b: expected[b] ?? [:]])
+    }
+
+    /// Prometheus gives a series the chunks of that ref only whose record comes last in the log.
+    @Test("chunks of a series that the log names twice go to files under the ref that comes last, and others are logged again")
+    func secondRefs() throws {
+        let directory = TestDirectory()
+        let options = DatabaseOptions(
+            settings: DatabaseSettings(retentionMs: 0, outOfOrderWindowMs: LateHead.window), isSnapshotEnabled: false, hasThreads: false)
+        let (first, second) = (SeriesRef(rawValue: 3), SeriesRef(rawValue: 9))
+        let log = try WriteAheadLog.open(directory.file("wal"), files: PosixFileSystem(), time: SystemTime())
+        for ref in [first, second] {
+            _ = try log.append(series: [SeriesRecord(ref: ref, labels: a)])
+            var batch = SampleBatch()
+            batch.append(ref, timestampMs: 100_000 + Int64(ref.rawValue), value: 1)
+            _ = try log.append(samples: batch)
+        }
+        #expect(log.close())
+
+        func append(_ times: Range<Int64>, to database: Database) throws {
+            var batch = SampleBatch()
+            let ref = try database.seriesRef(for: a)
+            #expect(ref == first)
+            for time in times { batch.append(ref, timestampMs: time, value: Double(time)) }
+            let outcome = try database.append(batch)
+            #expect(outcome.rejections.isEmpty)
+        }
+        func refs() throws -> [UInt64] {
+            var found: [UInt64] = []
+            let files = try HeadChunkFiles.open(directory.file("chunks_head"), files: PosixFileSystem(), readOnly: true)
+            _ = files.iterate { if $0.isOutOfOrder { found.append($0.ref.rawValue) } }
+            return found
+        }
+        var database = try Database.open(directory.path, options: options)
+        try append(90_000..<90_040, to: database)
+        try database.close()
+        #expect(try refs() == [9])
+
+        // As a Prometheus that runs now would write what the log holds and what comes: under the ref it has in memory, the first.
+        let chunks = try HeadChunkFiles.open(directory.file("chunks_head"), files: PosixFileSystem())
+        _ = chunks.iterate { _ in }
+        var columns = SampleColumns()
+        let times = Array(90_032..<90_040) + Array(91_000..<91_010 as Range<Int64>)
+        for time in times { columns.append(timestampMs: time, value: Double(time)) }
+        let chunk = try #require(encodeChunks(columns).first)
+        let stored = unsafe chunk.bytes.withUnsafeBytes {
+            unsafe chunks.append(ref: first, encoding: .xor, outOfOrder: true, minTimeMs: 90_032, maxTimeMs: 91_009, bytes: $0)
+        }
+        try chunks.close()
+        let wbl = try WriteAheadLog.open(directory.file("wbl"), files: PosixFileSystem(), time: SystemTime())
+        _ = try wbl.append(mmapMarkers: [MmapMarkerRecord(ref: first, chunkRef: try #require(stored?.chunkRef).rawValue)])
+        #expect(wbl.close())
+
+        database = try Database.open(directory.path, options: options)
+        let expected = Set<Int64>([100_003, 100_009] + Array(90_000..<90_040) + Array(91_000..<91_010))
+        let found = try readPlain(try database.querier(minTimeMs: .min, maxTimeMs: .max))
+        #expect(Set(found[a]?.map(\.time) ?? []) == expected)
+        try database.close()
+        // The log has what Prometheus would look for in vain.
+        let logged = try records(in: directory.file("wbl")).flatMap(\.samples.timestampsMs)
+        let marker = try records(in: directory.file("wbl")).lastIndex { !$0.mmapMarkers.isEmpty } ?? 0
+        let behind = try records(in: directory.file("wbl"))[marker...].flatMap(\.samples.timestampsMs)
+        #expect(Set(times).isSubset(of: logged) && (behind.isEmpty || Set(times).isSubset(of: behind)))
     }
 
     @Test("a marker whose chunk was lost is not believed, also when its number was given again")
