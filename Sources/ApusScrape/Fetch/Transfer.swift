@@ -1,4 +1,5 @@
 import ApusConfig
+import ApusModel
 import CCurl
 import Glibc
 
@@ -240,14 +241,21 @@ import Glibc
         }
         if [301, 302, 303, 307, 308].contains(status), request.client.followRedirects, !location.isEmpty {
             guard let next = resolve(location) else {
-                let failure = FetchFailure("Get \"\(url)\": failed to parse Location header \"\(location)\"")
+                let failure = FetchFailure("Get \"\(url)\": failed to parse Location header \(goQuoted(location))")
+                end()
+                return .done(.failed(failure))
+            }
+            guard next.hasPrefix("http://") || next.hasPrefix("https://") else {
+                let scheme = next.prefix { $0 != ":" }
+                let failure = FetchFailure("Get \(goQuoted(next)): unsupported protocol scheme \(goQuoted(String(scheme)))")
                 end()
                 return .done(.failed(failure))
             }
             redirects += 1
             url = next
             guard redirects < Self.maxRedirects else {
-                let failure = FetchFailure("Get \"\(url)\": stopped after \(Self.maxRedirects) redirects")
+                // Prometheus names the place as the last answer wrote it.
+                let failure = FetchFailure("Get \(goQuoted(location)): stopped after \(Self.maxRedirects) redirects")
                 end()
                 return .done(.failed(failure))
             }
@@ -261,7 +269,7 @@ import Glibc
         }
         let taken = ensureBody()
         body = nil
-        let outcome = FetchOutcome.page(body: taken, contentType: contentType, isGzip: contentEncoding == "gzip")
+        let outcome = FetchOutcome.page(body: taken, contentType: contentType, coding: BodyCoding(contentEncoding))
         end()
         return .done(outcome)
     }
@@ -316,8 +324,7 @@ import Glibc
         // SAFETY: the result is ours to free.
         guard let text = unsafe ccurl_resolve(url, location) else { return nil }
         defer { unsafe curl_free(text) }
-        let result = unsafe String(cString: text)
-        return result.hasPrefix("http://") || result.hasPrefix("https://") ? result : nil
+        return unsafe String(cString: text)
     }
 
     /// Scheme, host and port: what credentials belong to.
