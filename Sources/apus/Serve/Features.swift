@@ -10,6 +10,9 @@ struct Features {
     private(set) var startTimestamps = false
     private(set) var metadataRecords = false
     private(set) var autoReload = false
+    private(set) var extraScrapeMetrics = false
+    private(set) var startZeros = false
+    private(set) var typeAndUnitLabels = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
     init(_ names: [String], log: Logger) {
@@ -22,6 +25,9 @@ struct Features {
             case "use-start-timestamps": useStartTimestamps = true
             case "exemplar-storage": exemplarStorage = true
             case "st-storage": startTimestamps = true
+            case "created-timestamp-zero-ingestion": startZeros = true
+            case "type-and-unit-labels": typeAndUnitLabels = true
+            case "extra-scrape-metrics": extraScrapeMetrics = true
             case "auto-reload-config": autoReload = true
             case "metadata-wal-records": metadataRecords = true
             // On for everybody by now.
