@@ -282,7 +282,7 @@ import Glibc
 
     private func failure(_ code: CURLcode) -> FetchFailure {
         if exceededLimit { return .bodySizeLimit }
-        let whole = "Get \"\(url)\": "
+        let whole = "\(request?.form == nil ? "Get" : "Post") \"\(url)\": "
         switch code {
         case CURLE_OPERATION_TIMEDOUT:
             // Within the body Prometheus reports the bare reason: the request itself had succeeded.
@@ -291,6 +291,12 @@ import Glibc
             var errorNumber = 0
             unsafe ccurl_get_long(handle, CURLINFO_OS_ERRNO, &errorNumber)
             let reason = errorNumber == Int(ECONNREFUSED) || errorNumber == 0 ? "connection refused" : systemError(errorNumber)
+            let proxy = request?.client.proxy
+            // With exceptions nobody can tell whether it was the proxy.
+            if let proxy, !proxy.url.isEmpty, proxy.noProxy.isEmpty {
+                let place = "\(Self.part(proxy.url, CURLUPART_HOST) ?? ""):\(Self.part(proxy.url, CURLUPART_PORT) ?? "")"
+                return FetchFailure(whole + "proxyconnect tcp: dial tcp \(place): connect: \(reason)")
+            }
             return FetchFailure(whole + "dial tcp \(address()): connect: \(reason)")
         case CURLE_COULDNT_RESOLVE_HOST:
             return FetchFailure(whole + "dial tcp: lookup \(Self.part(url, CURLUPART_HOST) ?? ""): no such host")
