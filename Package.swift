@@ -32,7 +32,7 @@ let modules: [Target] = [
         name: "ApusScrape",
         dependencies: [
             "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusConfig", "CCurl", "CDeflate", "CLinux",
-            "CZlib", "Yams",
+            "CZlib", "CZstd", "Yams",
         ],
         swiftSettings: strict),
     .target(

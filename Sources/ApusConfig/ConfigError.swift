@@ -62,6 +62,15 @@ public struct ConfigError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The same without the file's name, for a line that begins with it.
+    public var messageWithoutFile: String {
+        switch kind {
+        case .file: message
+        case .syntax, .invalid: problems.first?.message ?? ""
+        case .fields: "yaml: unmarshal errors:" + problems.map { "\n  line \($0.position?.line ?? 0): \($0.message)" }.joined()
+        }
+    }
+
     public var description: String {
         switch kind {
         case .file: message

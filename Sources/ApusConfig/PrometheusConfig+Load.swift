@@ -7,9 +7,20 @@ extension PrometheusConfig {
         public var agentMode = false
         /// Looks up `$NAME` in external labels.
         public var environment: @Sendable (String) -> String? = environmentVariable
+        /// Whether `${NAME}` is expanded in all values, those of `scrape_config_files` included: see `YAMLNode.expanded`.
+        public var expandsEnvironment = false
+        /// Whether protobuf comes first where the configuration names no `scrape_protocols`.
+        public var prefersProtobuf = false
         /// Reads the files that `scrape_config_files` names, too.
         public var readsScrapeConfigFiles = true
+        /// `extra_scrape_metrics` where the configuration does not say.
+        public var extraScrapeMetrics = false
         public init() {}
+
+        var fileEnvironment: (@Sendable (String) -> String?)? {
+            guard expandsEnvironment else { return nil }
+            return environment
+        }
     }
 
     /// Reads and checks `file`. Relative paths in it count from its directory.
@@ -22,7 +33,8 @@ extension PrometheusConfig {
     public static func parse(
         yaml: String, fileName: String = "prometheus.yml", baseDirectory: String = "", options: LoadOptions = .init()
     ) throws(ConfigError) -> PrometheusConfig {
-        let document = try decode(yaml, RootSection.schema, fileName: fileName, baseDirectory: baseDirectory)
+        let document = try decode(
+            yaml, RootSection.schema, fileName: fileName, baseDirectory: baseDirectory, environment: options.fileEnvironment)
         var config: PrometheusConfig
         do throws(ConfigProblem) {
             if options.agentMode {
@@ -30,20 +42,20 @@ extension PrometheusConfig {
                     throw document.problem("field \(section) is not allowed in agent mode", field: section)
                 }
             }
-            config = try PrometheusConfig(document, baseDirectory: baseDirectory, environment: options.environment)
+            config = try PrometheusConfig(document, baseDirectory: baseDirectory, options: options)
         } catch {
             throw ConfigError(.invalid, fileName: fileName, problems: [error])
         }
-        if options.readsScrapeConfigFiles { try config.addScrapeConfigFiles(mainFile: fileName) }
+        if options.readsScrapeConfigFiles { try config.addScrapeConfigFiles(mainFile: fileName, options) }
         return config
     }
 
-    private init(_ decoded: ConfigObject, baseDirectory: String, environment: (String) -> String?) throws(ConfigProblem) {
+    private init(_ decoded: ConfigObject, baseDirectory: String, options: LoadOptions) throws(ConfigProblem) {
         var root = decoded
         var globalSection = root.object("global") ?? ConfigObject(GlobalSection.schema)
         // An absent or empty section still has the rules that fill it in.
         try GlobalSection.schema.check(&globalSection)
-        global = try GlobalConfig(&globalSection, environment: environment)
+        global = try GlobalConfig(&globalSection, options)
         root.set("global", .object(globalSection))
 
         var jobs: Set<[UInt8]> = []
@@ -82,13 +94,14 @@ extension PrometheusConfig {
     }
 
     /// Reads the files that `scrape_config_files` names. A job name may stand once in all files together.
-    private mutating func addScrapeConfigFiles(mainFile: String) throws(ConfigError) {
+    private mutating func addScrapeConfigFiles(mainFile: String, _ options: LoadOptions) throws(ConfigError) {
         var origin: [[UInt8]: String] = [:]
         for job in scrapeConfigs { origin[Array(job.jobName.utf8)] = mainFile }
         for pattern in scrapeConfigFiles {
             for file in expandGlob(pattern) {
                 let section = try Self.decode(
-                    readConfigFile(file), RootSection.scrapeConfigFile, fileName: file, baseDirectory: directory(of: file))
+                    readConfigFile(file), RootSection.scrapeConfigFile, fileName: file, baseDirectory: directory(of: file),
+                    environment: options.fileEnvironment)
                 do throws(ConfigProblem) {
                     for var entry in section.objects("scrape_configs") {
                         resolveDiscoveryFiles(&entry, directory(of: file))
@@ -109,17 +122,21 @@ extension PrometheusConfig {
         }
     }
 
+    /// - Parameter environment: where `${NAME}` in values is looked up; nil leaves it as it is.
     static func decode(
-        _ yaml: String, _ schema: ObjectSchema, fileName: String, baseDirectory: String
+        _ yaml: String, _ schema: ObjectSchema, fileName: String, baseDirectory: String, ignoringUnknownFields: Bool = false,
+        environment: ((String) -> String?)? = nil
     ) throws(ConfigError) -> ConfigObject {
-        let node: YAMLNode?
+        var parsed: YAMLNode?
         do throws(ConfigProblem) {
-            node = try YAMLNode.parse(yaml)
+            parsed = try YAMLNode.parse(yaml)
+            if let environment { parsed = try parsed?.expanded(environment) }
         } catch {
             throw ConfigError(.syntax, fileName: fileName, problems: [error])
         }
-        guard let node else { return ConfigObject(schema) }
+        guard let node = parsed else { return ConfigObject(schema) }
         var decoder = StrictDecoder(baseDirectory: baseDirectory)
+        decoder.ignoresUnknownFields = ignoringUnknownFields
         let object: ConfigObject?
         do throws(ConfigProblem) {
             object = try decoder.object(node, schema)

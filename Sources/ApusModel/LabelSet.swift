@@ -166,7 +166,15 @@ extension LabelSet: ExpressibleByDictionaryLiteral {
 extension LabelSet: CustomStringConvertible {
     /// `{a="1", b="2"}`, values quoted; for display.
     public var description: String {
-        "{" + labels.map { "\($0.name)=\(String(describing: $0.value).debugDescription)" }.joined(separator: ", ") + "}"
+        "{" + labels.map { "\(Self.shown($0.name))=\(String(describing: $0.value).debugDescription)" }.joined(separator: ", ") + "}"
+    }
+
+    /// A name that is no plain one is quoted, as Prometheus does it.
+    private static func shown(_ name: ByteString) -> String {
+        let isPlain = !name.isEmpty && name.bytes.enumerated().allSatisfy { index, byte in
+            (byte | 0x20) &- UInt8(ascii: "a") < 26 || byte == UInt8(ascii: "_") || (index > 0 && byte &- UInt8(ascii: "0") < 10)
+        }
+        return isPlain ? name.description : goQuoted(name.description)
     }
 }
 

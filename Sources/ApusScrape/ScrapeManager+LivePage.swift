@@ -33,12 +33,12 @@ extension ScrapeManager {
         }
         switch fetchAndWait(request, time: time) {
         case .failed(let failure): throw LivePageError(description: failure.reason)
-        case .page(let body, let contentType, let isGzip):
+        case .page(let body, let contentType, let coding):
             var page = body
-            if isGzip {
+            if coding != .identity {
                 page = BodyBuffer()
-                do throws(InflateError) { try Inflater().gunzip(body, into: page, limit: loop.bodyLimit) } catch {
-                    throw LivePageError(description: "gzip: \(error)")
+                do throws(InflateError) { try Inflater().unpack(body, coding, into: page, limit: loop.bodyLimit) } catch {
+                    throw LivePageError(description: error.reason(packedBytes: body.count).reason)
                 }
             }
             let seconds = Double(time.monotonicNs() &- start) / 1e9

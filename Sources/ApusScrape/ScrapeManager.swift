@@ -24,6 +24,7 @@ public final class ScrapeManager: Sendable {
     private let discovery = Locked<DiscoveryThread?>(nil)
     private let runner = Locked<DiscoveryRunner?>(nil)
     private let fileReadErrors = Locked<UInt64>(0)
+    private let poolReloads = Locked<UInt64>(0)
 
     private struct Published: Sendable {
         var job: String
@@ -94,6 +95,7 @@ public final class ScrapeManager: Sendable {
                 if let existing = pools.removeValue(forKey: job.jobName) {
                     pool = existing
                     restart = pool.reload(job)
+                    if restart { poolReloads.withLock { $0 &+= 1 } }
                 } else {
                     pool = ScrapePool(config: job)
                 }
@@ -190,8 +192,8 @@ public final class ScrapeManager: Sendable {
                         discoveredLabels: loop.target.discoveredLabels, labels: loop.target.publicLabels, scrapePool: pool.job,
                         scrapeUrl: loop.target.url, globalUrl: globalURL(loop.target.url), lastError: status.lastError,
                         lastScrapeMs: status.lastScrapeMs, lastScrapeDurationSeconds: status.lastScrapeDurationSeconds,
-                        health: status.health, scrapeIntervalMs: loop.target.intervalMs,
-                        scrapeTimeoutMs: loop.target.timeoutMs))
+                        health: status.health, scrapeInterval: loop.target.labels["__scrape_interval__"]?.description ?? "",
+                        scrapeTimeout: loop.target.labels["__scrape_timeout__"]?.description ?? ""))
             }
             for labels in pool.dropped { snapshot.dropped.append(DroppedTarget(discoveredLabels: labels, scrapePool: pool.job)) }
             snapshot.droppedCounts[pool.job] = pool.droppedCount
@@ -237,6 +239,7 @@ public final class ScrapeManager: Sendable {
             statistics.exceededTargetLimit += one.exceededTargetLimit
             statistics.pools.append(one)
         }
+        statistics.poolReloads = poolReloads.withLock { $0 }
         statistics.discovery = discoveryStatistics()
         return statistics
     }
@@ -246,6 +249,7 @@ public final class ScrapeManager: Sendable {
         all.fileReadErrors = fileReadErrors.withLock { $0 }
         guard let runner = runner.withLock({ $0 }) else { return all }
         all.updates = runner.updateCount
+        all.delayedUpdates = runner.delayCount
         for one in runner.statistics {
             all.receivedUpdates &+= one.refreshes &- one.failures
             all.dnsLookups &+= one.lookups

@@ -17,6 +17,8 @@ public struct ScrapeStatistics: Sendable, Equatable {
     public var cacheFlushForced: UInt64 = 0
     /// Ticks that found their target's scrape before still under way.
     public var skippedTicks: UInt64 = 0
+    /// Times that a job was given another configuration.
+    public var poolReloads: UInt64 = 0
     public var pools: [PoolStatistics] = []
     public var discovery = DiscoveryStatistics()
 
@@ -28,6 +30,8 @@ public struct ScrapeStatistics: Sendable, Equatable {
         public var receivedUpdates: UInt64 = 0
         /// Times the pools were told.
         public var updates: UInt64 = 0
+        /// Those that had to wait for the next time.
+        public var delayedUpdates: UInt64 = 0
         public var httpFailures: UInt64 = 0
         public var dnsLookups: UInt64 = 0
         public var dnsFailures: UInt64 = 0

@@ -24,8 +24,9 @@ public struct TargetStatus: Sendable {
     public var lastScrapeMs: Int64
     public var lastScrapeDurationSeconds: Double
     public var health: TargetHealth
-    public var scrapeIntervalMs: Int64
-    public var scrapeTimeoutMs: Int64
+    /// As its labels have them: `1500ms`.
+    public var scrapeInterval: String
+    public var scrapeTimeout: String
 }
 
 public struct DroppedTarget: Sendable {

@@ -129,6 +129,8 @@ public final class ConfigurationState: Sendable {
         public var lastReloadSucceeded: Bool
         /// 0 before the first success.
         public var lastSuccessMs: Int64
+        /// When a reload first failed since then; 0 when none has.
+        public var failedSinceMs: Int64 = 0
     }
     private let state: Locked<Snapshot>
 
@@ -141,7 +143,12 @@ public final class ConfigurationState: Sendable {
         let next = Snapshot(configuration: configuration, yaml: yaml, lastReloadSucceeded: true, lastSuccessMs: atMs)
         state.withLock { $0 = next }
     }
-    public func failed() { state.withLock { $0.lastReloadSucceeded = false } }
+    public func failed(atMs: Int64) {
+        state.withLock { state in
+            state.lastReloadSucceeded = false
+            if state.failedSinceMs == 0 { state.failedSinceMs = atMs }
+        }
+    }
 }
 
 /// What the outside may ask of the whole program.

@@ -44,6 +44,9 @@ static const unsigned char query_page_js[] = {
 static const unsigned char query_panel_js[] = {
 #embed "Assets/query-panel.js"
 };
+static const unsigned char relabel_page_js[] = {
+#embed "Assets/relabel-page.js"
+};
 static const unsigned char series_label_js[] = {
 #embed "Assets/series-label.js"
 };
@@ -91,6 +94,7 @@ static struct apus_asset assets[] = {
     ASSET("/assets/promql.js", JS, promql_js),
     ASSET("/assets/query-page.js", JS, query_page_js),
     ASSET("/assets/query-panel.js", JS, query_panel_js),
+    ASSET("/assets/relabel-page.js", JS, relabel_page_js),
     ASSET("/assets/series-label.js", JS, series_label_js),
     ASSET("/assets/settings.js", JS, settings_js),
     ASSET("/assets/status-page.js", JS, status_page_js),

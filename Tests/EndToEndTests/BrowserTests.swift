@@ -27,6 +27,12 @@ struct BrowserTests {
         try expectPage("/targets", shows: ["/metrics", "shop"])
     }
 
+    @Test("the relabelling page shows what each rule does")
+    func relabelling() throws {
+        try expectPage(
+            "/relabel?pool=shop&labels=%7B%22__address__%22%3A%22a%3A1%22%7D", shows: ["Discovered targets", "relabel_configs", "shop"])
+    }
+
     /// Loads the page, lets its requests finish, and looks for `parts` in the document that the scripts made.
     private func expectPage(_ path: String, shows parts: [String]) throws {
         let document = try browse(["--dump-dom"], path)

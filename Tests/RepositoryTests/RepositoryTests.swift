@@ -20,7 +20,7 @@ import Testing
         "ApusConfig": ["ApusBytes", "ApusModel", "ApusRegex", "Yams", "Foundation", "FoundationEssentials"],
         "ApusScrape": [
             "ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusExposition", "ApusConfig", "CCurl", "CDeflate", "CLinux",
-            "CZlib", "Yams",
+            "CZlib", "CZstd", "Yams",
         ],
     ]
     static let standardLibrary: Set<String> = ["Swift", "Synchronization", "Glibc", "Musl", "Darwin", "Builtin", "_Concurrency"]

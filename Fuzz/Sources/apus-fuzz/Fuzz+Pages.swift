@@ -6,6 +6,7 @@ import ApusModel
 /// histograms. Each page is scanned twice: the second time it is known, and must say the same.
 let pageTargets: [String: @Sendable ([UInt8]) -> Void] = [
     "openmetrics": { scanTwice($0, .openMetrics) }, "protobuf": { scanTwice($0, .protobuf) },
+    "openmetrics2": { scanTwice($0, .openMetrics2) },
     "openmetrics-check": { input in _ = try? OpenMetricsChecker.check(input.span) },
 ]
 
@@ -33,6 +34,7 @@ private func scanTwice(_ input: [UInt8], _ format: PageFormat) {
     options.keepsClassicHistograms = first & 2 != 0
     options.readsNativeHistograms = first & 4 == 0
     options.takesStartTimestamps = first & 8 != 0
+    options.addsTypeAndUnitLabels = first & 16 != 0
     let scratch = ScanScratch()
     var scanner = PageScanner(seed: 1)
     var resolver = NumberingResolver()

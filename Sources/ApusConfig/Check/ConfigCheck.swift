@@ -14,7 +14,13 @@ public struct ConfigCheckOptions: Sendable {
     public var lookbackDeltaMs: Int64 = 300_000
     /// Checks the rule files that a configuration names, and counts their rules. Passed in, as rules are another module.
     public var checkRuleFile: (@Sendable (_ path: String) -> RuleFileCheck)?
+    /// As `PrometheusConfig.LoadOptions` has it.
+    public var expandsEnvironment = false
+    public static let knownLints: Set<String> = ["all", "none", "duplicate-rules", "too-long-scrape-interval"]
     public init() {}
+
+    /// Whether findings of `lint` are wanted.
+    public func looksFor(_ lint: String) -> Bool { !lints.contains("none") && (lints.contains("all") || lints.contains(lint)) }
 }
 
 /// What the check of one rule file found.
@@ -43,6 +49,7 @@ public func checkConfigFiles(_ files: [String], options: ConfigCheckOptions = .i
     var lintFailed = false
     for file in files {
         result.output += "Checking \(file)\n"
+        var ruleFiles: [String] = []
         do throws(ConfigError) {
             let config = try loadForCheck(file, options)
             if !options.syntaxOnly {
@@ -58,15 +65,7 @@ public func checkConfigFiles(_ files: [String], options: ConfigCheckOptions = .i
                 if !files.ruleFiles.isEmpty {
                     result.output += "  SUCCESS: \(files.ruleFiles.count) rule files found\n"
                 }
-                for ruleFile in files.ruleFiles {
-                    guard let check = options.checkRuleFile?(ruleFile) else { continue }
-                    result.output += "\nChecking \(ruleFile)\n"
-                    for error in check.errors { result.errorOutput += "  FAILED:\n\(error)\n" }
-                    for finding in check.lintFindings { result.output += "\(finding)\n" }
-                    if !check.errors.isEmpty { failed = true }
-                    if !check.lintFindings.isEmpty { lintFailed = true }
-                    if check.errors.isEmpty { result.output += "  SUCCESS: \(check.ruleCount) rules found\n" }
-                }
+                ruleFiles = files.ruleFiles
             }
             result.output += " SUCCESS: \(file) is valid prometheus config file syntax\n"
             for finding in lintFindings(config, options) {
@@ -78,6 +77,20 @@ public func checkConfigFiles(_ files: [String], options: ConfigCheckOptions = .i
             result.errorOutput += "  FAILED: \(error.description)\n"
         }
         result.output += "\n"
+        for ruleFile in ruleFiles {
+            guard let check = options.checkRuleFile?(ruleFile) else { continue }
+            result.output += "Checking \(ruleFile)\n"
+            if check.errors.isEmpty && check.lintFindings.isEmpty {
+                result.output += "  SUCCESS: \(check.ruleCount) rules found\n"
+            } else {
+                result.errorOutput += "  FAILED:\n"
+                for line in check.errors + check.lintFindings { result.errorOutput += line + "\n" }
+            }
+            if !check.errors.isEmpty { failed = true }
+            if !check.lintFindings.isEmpty { lintFailed = true }
+            // promtool leaves none behind what it could not read.
+            if check.errors.isEmpty { result.output += "\n" }
+        }
     }
     result.exitCode = failed ? 1 : lintFailed && options.lintFatal ? 3 : 0
     return result
@@ -86,16 +99,16 @@ public func checkConfigFiles(_ files: [String], options: ConfigCheckOptions = .i
 private func loadForCheck(_ file: String, _ options: ConfigCheckOptions) throws(ConfigError) -> PrometheusConfig {
     var loadOptions = PrometheusConfig.LoadOptions()
     loadOptions.agentMode = options.agentMode
+    loadOptions.expandsEnvironment = options.expandsEnvironment
     return try PrometheusConfig.load(file: file, options: loadOptions)
 }
 
 private func lintFindings(_ config: PrometheusConfig, _ options: ConfigCheckOptions) -> [String] {
-    if options.lints.contains("none") { return [] }
-    guard options.lints.contains("all") || options.lints.contains("too-long-scrape-interval") else { return [] }
+    guard options.looksFor("too-long-scrape-interval") else { return [] }
     var findings: [String] = []
     for job in config.scrapeConfigs where job.scrapeIntervalMs >= options.lookbackDeltaMs {
         findings.append(
-            "too-long-scrape-interval: scrape interval \(formatDuration(job.scrapeIntervalMs)) of job \(goQuoted(job.jobName)) is not below the lookback delta, \(formatDuration(options.lookbackDeltaMs)): its series go stale between two scrapes"
+            "FAILED: too long scrape interval found, data point will be marked as stale - job: \(job.jobName), interval: \(formatDuration(job.scrapeIntervalMs))"
         )
     }
     return findings

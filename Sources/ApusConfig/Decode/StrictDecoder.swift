@@ -5,6 +5,8 @@ import ApusModel
 /// rule ends the decoding at once.
 struct StrictDecoder {
     let baseDirectory: String
+    /// For files that others read as well, with fields of their own.
+    var ignoresUnknownFields = false
     private(set) var problems: [ConfigProblem] = []
     /// Enough to see the pattern of a mistake.
     static let maximumProblems = 100
@@ -23,6 +25,7 @@ struct StrictDecoder {
             for (key, value) in pairs {
                 let name = key.scalar?.string ?? key.summary
                 guard let field = schema.field(name) else {
+                    if ignoresUnknownFields { continue }
                     report(
                         "field \(name) not found in type \(schema.goType)", at: key.position,
                         suggestion: nearestName(to: name, among: schema.fields.map(\.name)))

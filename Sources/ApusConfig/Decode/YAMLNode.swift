@@ -126,6 +126,11 @@ struct YAMLScalar: Sendable {
     /// Neither quoted nor tagged as a text, so that it may mean a number, a truth value or nothing.
     let isPlain: Bool
 
+    init(text: ByteString, isPlain: Bool) {
+        self.text = text
+        self.isPlain = isPlain
+    }
+
     init(plain text: String) {
         self.text = ByteString(text)
         isPlain = true

@@ -96,7 +96,7 @@ extension ScrapeLimits {
 
 extension GlobalConfig {
     /// Expands `$NAME` in the external labels, and completes `o` with what depends on other fields.
-    init(_ o: inout ConfigObject, environment: (String) -> String?) throws(ConfigProblem) {
+    init(_ o: inout ConfigObject, _ options: PrometheusConfig.LoadOptions) throws(ConfigProblem) {
         scrapeIntervalMs = o.int("scrape_interval")
         scrapeTimeoutMs = o.int("scrape_timeout")
         evaluationIntervalMs = o.int("evaluation_interval")
@@ -107,11 +107,12 @@ extension GlobalConfig {
         scrapeNativeHistograms = o.bool("scrape_native_histograms")
         convertClassicHistogramsToNHCB = o.bool("convert_classic_histograms_to_nhcb")
         alwaysScrapeClassicHistograms = o.bool("always_scrape_classic_histograms")
+        if options.extraScrapeMetrics, !o.isSet("extra_scrape_metrics") { o.set("extra_scrape_metrics", .bool(true)) }
         extraScrapeMetrics = o.bool("extra_scrape_metrics")
         let names = o.strings("scrape_protocols")
         scrapeProtocols =
             names.isEmpty
-            ? scrapeNativeHistograms ? ScrapeProtocol.defaultsWithNativeHistograms : ScrapeProtocol.defaults
+            ? scrapeNativeHistograms || options.prefersProtobuf ? ScrapeProtocol.defaultsWithNativeHistograms : ScrapeProtocol.defaults
             : try GlobalSection.protocols(names)
         o.set("scrape_protocols", .list(scrapeProtocols.map { .text($0.rawValue) }))
         metricNameValidation = NameValidation(rawValue: o.string("metric_name_validation_scheme")) ?? .utf8
@@ -122,7 +123,7 @@ extension GlobalConfig {
         }
         var labels: [Label] = []
         for entry in o.map("external_labels") {
-            labels.append(Label(entry.key, expandEnvironment(entry.value.text ?? "", environment)))
+            labels.append(Label(entry.key, expandEnvironment(entry.value.text ?? "", options.environment)))
         }
         externalLabels = LabelSet(labels)
         if !labels.isEmpty { o.set("external_labels", .map(labels.map { .init(key: $0.name, value: .string($0.value)) })) }

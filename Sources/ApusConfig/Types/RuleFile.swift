@@ -16,6 +16,7 @@ public struct RuleFile: Sendable {
         /// Those of the group included; the rule's own win.
         public var labels: [(name: ByteString, value: ByteString)]
         public var annotations: [(name: ByteString, value: ByteString)]
+        /// Of its expression.
         public var position: ConfigPosition?
     }
 
@@ -32,13 +33,14 @@ public struct RuleFile: Sendable {
     public var groups: [Group]
 
     /// Reads and checks `file`.
-    public static func load(file: String) throws(ConfigError) -> RuleFile {
-        try parse(yaml: try readConfigFile(file), fileName: file)
+    public static func load(file: String, ignoringUnknownFields: Bool = false) throws(ConfigError) -> RuleFile {
+        try parse(yaml: try readConfigFile(file), fileName: file, ignoringUnknownFields: ignoringUnknownFields)
     }
 
     /// Checks `yaml`. `fileName` is for errors.
-    public static func parse(yaml: String, fileName: String) throws(ConfigError) -> RuleFile {
-        let document = try PrometheusConfig.decode(yaml, RuleSection.file, fileName: fileName, baseDirectory: "")
+    public static func parse(yaml: String, fileName: String, ignoringUnknownFields: Bool = false) throws(ConfigError) -> RuleFile {
+        let document = try PrometheusConfig.decode(
+            yaml, RuleSection.file, fileName: fileName, baseDirectory: "", ignoringUnknownFields: ignoringUnknownFields)
         do throws(ConfigProblem) { return try RuleFile(document) } catch {
             throw ConfigError(.invalid, fileName: fileName, problems: [error])
         }
@@ -96,7 +98,7 @@ public struct RuleFile: Sendable {
         return Rule(
             kind: record.isEmpty ? .alerting(name: alert) : .recording(name: record), expression: section.string("expr"),
             forMs: section.int("for"), keepFiringForMs: section.int("keep_firing_for"), labels: labels,
-            annotations: section.map("annotations").map { ($0.key, $0.value.text ?? "") }, position: section.position)
+            annotations: section.map("annotations").map { ($0.key, $0.value.text ?? "") }, position: section.position(of: "expr"))
     }
 }
 

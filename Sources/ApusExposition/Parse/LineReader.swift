@@ -3,7 +3,7 @@ import ApusModel
 
 /// Reads a text page sample by sample where its lines must be put together: classic histograms that become native ones, and
 /// `_created` lines that become start timestamps. Slower than lines that are expected, and asked for by configuration only.
-struct LineReader {
+struct LineReader: EntryReader {
     struct Options {
         var isOpenMetrics = false
         /// Classic histograms become native ones with custom bounds.
@@ -52,6 +52,9 @@ struct LineReader {
             if waiting.isEmpty { return nil }
         }
     }
+
+    /// Never asked for: its samples bring their labels.
+    func labels(_ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) -> [Label] { [] }
 
     private mutating func readText(_ page: Span<UInt8>) throws(ExpositionError) -> Bool {
         guard let entry = try text.next(page) else { return false }

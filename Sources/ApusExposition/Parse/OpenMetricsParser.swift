@@ -41,20 +41,30 @@ public struct OpenMetricsParser: Sendable {
     }
 
     /// Where the next entry starts.
-    public private(set) var offset = 0
+    public internal(set) var offset = 0
     /// The type that the last `# TYPE` line declared; it decides how `le` and `quantile` are written.
     public private(set) var currentType: MetricType?
 
     /// The series part whose pieces the fields below hold, as offsets from its start.
-    private var parsedText = 0..<0
+    private(set) var parsedText = 0..<0
     private var nameRange: Range<Int>?
     private var nameIsQuoted = false
     private var pairs: [PairRange] = []
-    private var exemplarPairs: [PairRange] = []
+    var exemplarPairs: [PairRange] = []
     private var sawEnd = false
     private var checkedEnd = false
 
+    /// Whether the page is one of OpenMetrics 2.0, whose names need not end with their unit.
+    var isVersion2 = false
+
     public init() {}
+
+    /// For who looks at lines of metadata alone, of any version.
+    public static func forMetadata() -> OpenMetricsParser {
+        var parser = OpenMetricsParser()
+        parser.isVersion2 = true
+        return parser
+    }
 
     /// Goes on at another line: a scanner that knows most lines has one parsed.
     public mutating func move(to offset: Int, currentType: MetricType?) {
@@ -72,15 +82,21 @@ public struct OpenMetricsParser: Sendable {
 
     /// The next entry, or nil behind `# EOF`.
     public mutating func next(_ page: Span<UInt8>) throws(ExpositionError) -> Entry? {
-        if sawEnd { return nil }
+        guard try begins(page) else { return nil }
+        if page[offset] == UInt8(ascii: "#") { return try parseComment(page) }
+        return .series(try parseLine(page))
+    }
+
+    /// Whether there is another line, which `offset` then is at.
+    mutating func begins(_ page: Span<UInt8>) throws(ExpositionError) -> Bool {
+        if sawEnd { return false }
         if !checkedEnd {
             // Loops over numbers rely on it: something that is no digit follows each of them.
             guard Self.endMarker(page) != nil else { throw pageError(page, at: page.count, "data does not end with # EOF") }
             checkedEnd = true
         }
         guard offset < page.count else { throw pageError(page, at: offset, "data does not end with # EOF") }
-        if page[offset] == UInt8(ascii: "#") { return try parseComment(page) }
-        return .series(try parseLine(page))
+        return true
     }
 
     /// The labels of the series line that `next` returned last: `__name__` first, then in order of appearance.
@@ -122,7 +138,7 @@ public struct OpenMetricsParser: Sendable {
 
     // MARK: Lines that start with #
 
-    private mutating func parseComment(_ page: Span<UInt8>) throws(ExpositionError) -> Entry? {
+    mutating func parseComment(_ page: Span<UInt8>) throws(ExpositionError) -> Entry? {
         let start = offset
         let end = endOfLine(page, from: start)
         let line = page.extracting(start..<end)
@@ -161,7 +177,7 @@ public struct OpenMetricsParser: Sendable {
         case "UNIT":
             let unit = ByteString(copying: page.extracting(text))
             // The name carries its unit, so that who reads only the name knows it.
-            guard unit.isEmpty || name.hasSuffix("_" + unit) else {
+            guard unit.isEmpty || isVersion2 || name.hasSuffix("_" + unit) else {
                 throw pageError(
                     page, at: text.lowerBound,
                     "unit \(quotedForError(unit.bytes.span)) not a suffix of metric \(quotedForError(name.bytes.span))")
@@ -198,13 +214,7 @@ public struct OpenMetricsParser: Sendable {
 
     private mutating func parseLine(_ page: Span<UInt8>) throws(ExpositionError) -> SeriesLine {
         let start = offset
-        let repeats = repeatsSeries(page)
-        if repeats {
-            parsedText = start..<start + parsedText.count
-            offset = parsedText.upperBound
-        } else {
-            try parseSeries(page)
-        }
+        let repeats = try parseSeriesAgain(page)
         guard offset < page.count, page[offset] == UInt8(ascii: " ") else {
             throw unexpected(page, "expected value after metric", from: start)
         }
@@ -224,6 +234,17 @@ public struct OpenMetricsParser: Sendable {
         guard offset < page.count, page[offset] == .newline else { throw unexpected(page, "expected next entry", from: start) }
         offset += 1
         return SeriesLine(text: parsedText, value: value, timestampMs: timestamp, repeatsSeries: repeats, exemplar: exemplar)
+    }
+
+    /// The series part of a line. Returns whether it is that of the line before.
+    mutating func parseSeriesAgain(_ page: Span<UInt8>) throws(ExpositionError) -> Bool {
+        guard repeatsSeries(page) else {
+            try parseSeries(page)
+            return false
+        }
+        parsedText = offset..<offset + parsedText.count
+        offset = parsedText.upperBound
+        return true
     }
 
     private func repeatsSeries(_ page: Span<UInt8>) -> Bool {
@@ -337,7 +358,7 @@ public struct OpenMetricsParser: Sendable {
         }
     }
 
-    private mutating func parseExemplar(_ page: Span<UInt8>, lineStart: Int) throws(ExpositionError) -> ExemplarPart {
+    mutating func parseExemplar(_ page: Span<UInt8>, lineStart: Int) throws(ExpositionError) -> ExemplarPart {
         // At the blank before `# {`.
         offset += 2
         guard offset + 1 < page.count, page[offset] == UInt8(ascii: " "), page[offset + 1] == UInt8(ascii: "{") else {
@@ -362,7 +383,7 @@ public struct OpenMetricsParser: Sendable {
     // MARK: Numbers
 
     /// Seconds with a fraction become whole ms; what is less is cut off, as upstream does.
-    private mutating func parseTimestamp(_ page: Span<UInt8>, lineStart: Int) throws(ExpositionError) -> Int64 {
+    mutating func parseTimestamp(_ page: Span<UInt8>, lineStart: Int) throws(ExpositionError) -> Int64 {
         let start = offset
         let ms = try parseNumber(page, "timestamp", lineStart: lineStart) * 1000
         guard ms.isFinite else {
@@ -373,7 +394,7 @@ public struct OpenMetricsParser: Sendable {
         return ms.magnitude < 0x1p63 ? Int64(ms) : .min
     }
 
-    private mutating func parseNumber(_ page: Span<UInt8>, _ what: String, lineStart: Int) throws(ExpositionError) -> Double {
+    mutating func parseNumber(_ page: Span<UInt8>, _ what: String, lineStart: Int) throws(ExpositionError) -> Double {
         let start = offset
         var value = 0.0
         // SAFETY: `next` has seen that the page ends with `# EOF`, so a byte that is not of a number lies behind `start`.
@@ -407,7 +428,7 @@ public struct OpenMetricsParser: Sendable {
     }
 
     /// An error at `offset` that shows what was found there.
-    private func unexpected(_ page: Span<UInt8>, _ expectation: String, from lineStart: Int) -> ExpositionError {
+    func unexpected(_ page: Span<UInt8>, _ expectation: String, from lineStart: Int) -> ExpositionError {
         guard offset < page.count else {
             return pageError(page, at: offset, "\(expectation), got end of page", from: lineStart, to: page.count)
         }

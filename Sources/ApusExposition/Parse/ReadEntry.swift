@@ -1,6 +1,14 @@
 import ApusBytes
 public import ApusModel
 
+/// Reads a page entry by entry.
+protocol EntryReader {
+    /// The next entry, or nil at the end of the page.
+    mutating func next(_ page: Span<UInt8>) throws(ExpositionError) -> ReadEntry?
+    /// The labels of a sample that `next` returned, before the next call: `__name__` first.
+    func labels(_ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) -> [Label]
+}
+
 /// One entry of a page that is not read line by line against what was expected: of a protobuf page, or of a text page whose
 /// lines must be put together first.
 enum ReadEntry {
@@ -8,6 +16,16 @@ enum ReadEntry {
     case type(ByteString, MetricType)
     case unit(ByteString, ByteString)
     case sample(ReadSample)
+}
+
+/// What becomes of histograms where a format carries both kinds.
+struct HistogramReading {
+    /// Native ones are not wanted: the classic buckets beside them are read.
+    var ignoresNative = false
+    /// Classic buckets are read although there is a native histogram.
+    var keepsClassic = false
+    /// Classic histograms become native ones with custom bounds.
+    var convertsClassic = false
 }
 
 /// One sample with what belongs to it.
@@ -29,7 +47,7 @@ struct ReadSample {
     /// Labels are made only for a series that is met for the first time.
     enum LabelSource {
         case made([Label])
-        /// Of the protobuf metric that was read last: its name with a suffix, and perhaps a bound.
+        /// Of the metric that was read last: its name with a suffix, and perhaps a bound.
         case metric(suffix: String, extra: (name: ByteString, bound: Double)?)
     }
 }

@@ -11,13 +11,15 @@ extension PageScanner {
     ) throws(ScanError) {
         begin(scratch)
         if options.format == .protobuf {
-            try scanProtobuf(page, options: options, scratch: scratch, resolver: &resolver)
+            try scanEntries(page, options: options, scratch: scratch, resolver: &resolver)
             return
         }
         precondition(page.count == 0 || page[page.count - 1] == .newline, "a page ends with a newline")
         let isOpenMetrics = options.format == .openMetrics
-        if options.convertsClassicHistograms || (isOpenMetrics && options.takesStartTimestamps) {
-            try scanLines(page, options: options, scratch: scratch, resolver: &resolver)
+        if options.format == .openMetrics2 || options.convertsClassicHistograms || options.addsTypeAndUnitLabels
+            || (isOpenMetrics && options.takesStartTimestamps)
+        {
+            try scanEntries(page, options: options, scratch: scratch, resolver: &resolver)
         } else if isOpenMetrics {
             try scanOpenMetrics(page, options: options, scratch: scratch, resolver: &resolver)
         } else {

@@ -107,53 +107,56 @@ extension PageScanner {
 
     // MARK: Pages that are read sample by sample
 
-    mutating func scanProtobuf(
+    /// Of protobuf, of OpenMetrics 2.0, and text whose lines are put together.
+    mutating func scanEntries(
         _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
     ) throws(ScanError) {
-        let histograms = ProtobufParser.Options(
-            ignoresNative: !options.readsNativeHistograms, keepsClassic: options.keepsClassicHistograms,
-            convertsClassic: options.convertsClassicHistograms)
-        var parser = ProtobufParser(page, options: histograms, seed: seed)
-        while true {
-            let entry: ReadEntry?
-            do { entry = try parser.next(page) } catch { throw .malformed(error) }
-            guard let entry else { return }
-            guard case .sample(let sample) = entry else {
-                note(entry, scratch: scratch, resolver: &resolver)
-                continue
+        switch options.format {
+        case .protobuf, .openMetrics2:
+            let histograms = HistogramReading(
+                ignoresNative: !options.readsNativeHistograms, keepsClassic: options.keepsClassicHistograms,
+                convertsClassic: options.convertsClassicHistograms)
+            if options.format == .protobuf {
+                let reader = ProtobufParser(page, options: histograms, seed: seed)
+                try scan(reader, page, options: options, scratch: scratch, resolver: &resolver)
+            } else {
+                let reader = OpenMetrics2Reader(histograms: histograms, seed: seed)
+                try scan(reader, page, options: options, scratch: scratch, resolver: &resolver)
             }
-            let meeting = meet(sample, options: options, scratch: scratch)
-            var ref = meeting.ref
-            if meeting.isNew {
-                var labels: [Label] = []
-                if case .metric(let suffix, let extra) = sample.labels { labels = parser.labels(page, suffix: suffix, extra: extra) }
-                ref = try resolve(meeting, labels, scratch: scratch, resolver: &resolver)
-            }
-            if let ref { try store(sample, ref: ref, options: options, scratch: scratch) }
+        case .text, .openMetrics:
+            var lines = LineReader.Options()
+            lines.isOpenMetrics = options.format == .openMetrics
+            lines.convertsClassic = options.convertsClassicHistograms
+            lines.keepsClassic = options.keepsClassicHistograms
+            lines.takesStartTimestamps = options.takesStartTimestamps && lines.isOpenMetrics
+            try scan(LineReader(options: lines, seed: seed), page, options: options, scratch: scratch, resolver: &resolver)
         }
     }
 
-    /// Text whose lines are put together.
-    mutating func scanLines(
-        _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
+    private mutating func scan(
+        _ reader: some EntryReader, _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
     ) throws(ScanError) {
-        var lines = LineReader.Options()
-        lines.isOpenMetrics = options.format == .openMetrics
-        lines.convertsClassic = options.convertsClassicHistograms
-        lines.keepsClassic = options.keepsClassicHistograms
-        lines.takesStartTimestamps = options.takesStartTimestamps && lines.isOpenMetrics
-        var reader = LineReader(options: lines, seed: seed)
+        var reader = reader
+        var family = FamilyLabels()
         while true {
             let entry: ReadEntry?
             do { entry = try reader.next(page) } catch { throw .malformed(error) }
             guard let entry else { return }
-            guard case .sample(let sample) = entry else {
+            guard case .sample(var sample) = entry else {
+                if options.addsTypeAndUnitLabels { family.note(entry) }
                 note(entry, scratch: scratch, resolver: &resolver)
                 continue
             }
+            if options.addsTypeAndUnitLabels { sample.identity = foldedMultiply(sample.identity ^ family.hash(seed), seed.b) }
             let meeting = meet(sample, options: options, scratch: scratch)
             var ref = meeting.ref
-            if meeting.isNew, case .made(let labels) = sample.labels {
+            if meeting.isNew {
+                var labels: [Label]
+                switch sample.labels {
+                case .made(let made): labels = made
+                case .metric(let suffix, let extra): labels = reader.labels(page, suffix: suffix, extra: extra)
+                }
+                if options.addsTypeAndUnitLabels { family.add(to: &labels) }
                 ref = try resolve(meeting, labels, scratch: scratch, resolver: &resolver)
             }
             if let ref { try store(sample, ref: ref, options: options, scratch: scratch) }

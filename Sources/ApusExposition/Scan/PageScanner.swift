@@ -48,6 +48,8 @@ import ApusModel
         public var readsNativeHistograms = true
         /// Whether start timestamps are looked for; then `_created` lines are no series.
         public var takesStartTimestamps = false
+        /// Whether the type and the unit of a family become labels of its series.
+        public var addsTypeAndUnitLabels = false
         /// The time of samples without a timestamp.
         public var timestampMs: Int64
         /// Whether a timestamp in the page counts.

@@ -14,7 +14,12 @@ public protocol SeriesResolver {
 }
 
 /// The formats that a scanner reads.
-public enum PageFormat: Sendable { case text, openMetrics, protobuf }
+public enum PageFormat: Sendable {
+    case text, openMetrics
+    /// OpenMetrics 2.0 as drafted.
+    case openMetrics2
+    case protobuf
+}
 
 public enum SeriesResolution: Sendable {
     /// Below 2⁵⁶.

@@ -46,6 +46,7 @@ import Glibc
     private var isStopped = false
     private var threads: [PosixThread] = []
     private var updates: UInt64 = 0
+    private var delays: UInt64 = 0
 
     /// - Parameter changed: called on one of the threads, after targets changed.
     init(time: any TimeSource, debounceMs: Int64, log: @escaping ScrapeLog, changed: @escaping @Sendable () -> Void) {
@@ -129,6 +130,8 @@ import Glibc
 
     var statistics: [Statistics] { locked { entries.values.map(\.statistics) } }
     var updateCount: UInt64 { locked { updates } }
+    /// Changes that had to wait for the next time that targets are taken over.
+    var delayCount: UInt64 { locked { delays } }
 
     // MARK: The threads
 
@@ -208,6 +211,7 @@ import Glibc
                 entry.statistics.lastUpdateMs = wallMs
                 if Self.merge(update, into: &entry) {
                     let earliest = lastNotifyNs.map { $0 &+ debounceNs } ?? end
+                    if earliest > end { delays &+= 1 }
                     notifyNs = notifyNs ?? max(end, earliest)
                 }
             } else {

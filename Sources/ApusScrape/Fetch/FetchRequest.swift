@@ -22,8 +22,22 @@ struct FetchRequest: Sendable {
 /// What came of a fetch.
 enum FetchOutcome: Sendable {
     /// Status 200. The receiver owns `body`.
-    case page(body: BodyBuffer, contentType: String, isGzip: Bool)
+    case page(body: BodyBuffer, contentType: String, coding: BodyCoding)
     case failed(FetchFailure)
+}
+
+/// How a body is packed; of what `Content-Encoding` may say, what is unpacked.
+enum BodyCoding: Sendable, Equatable {
+    case identity, gzip, zstd
+
+    /// Anything unknown is taken for a plain page, which it then is not.
+    init(_ header: String) {
+        switch header {
+        case "gzip": self = .gzip
+        case "zstd": self = .zstd
+        default: self = .identity
+        }
+    }
 }
 
 struct FetchFailure: Error, Equatable, Sendable {

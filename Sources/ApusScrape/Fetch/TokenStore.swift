@@ -79,7 +79,9 @@ final class TokenStore: Sendable {
         request.form = form.map { "\(formEncoded($0.0))=\(formEncoded($0.1))" }.joined(separator: "&")
         switch fetchAndWait(request, time: time) {
         case .failed(let failure):
-            throw CredentialError(description: "oauth2: cannot fetch token: " + failure.reason)
+            // What never got an answer says where it was going.
+            let reason = failure.reason
+            throw CredentialError(description: reason.hasPrefix("Post ") ? reason : "oauth2: cannot fetch token: " + reason)
         case .page(let body, _, _):
             return try parse(body.copy())
         }

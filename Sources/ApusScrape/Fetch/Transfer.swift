@@ -1,4 +1,5 @@
 import ApusConfig
+import ApusModel
 import CCurl
 import Glibc
 
@@ -240,14 +241,21 @@ import Glibc
         }
         if [301, 302, 303, 307, 308].contains(status), request.client.followRedirects, !location.isEmpty {
             guard let next = resolve(location) else {
-                let failure = FetchFailure("Get \"\(url)\": failed to parse Location header \"\(location)\"")
+                let failure = FetchFailure("Get \"\(url)\": failed to parse Location header \(goQuoted(location))")
+                end()
+                return .done(.failed(failure))
+            }
+            guard next.hasPrefix("http://") || next.hasPrefix("https://") else {
+                let scheme = next.prefix { $0 != ":" }
+                let failure = FetchFailure("Get \(goQuoted(next)): unsupported protocol scheme \(goQuoted(String(scheme)))")
                 end()
                 return .done(.failed(failure))
             }
             redirects += 1
             url = next
             guard redirects < Self.maxRedirects else {
-                let failure = FetchFailure("Get \"\(url)\": stopped after \(Self.maxRedirects) redirects")
+                // Prometheus names the place as the last answer wrote it.
+                let failure = FetchFailure("Get \(goQuoted(location)): stopped after \(Self.maxRedirects) redirects")
                 end()
                 return .done(.failed(failure))
             }
@@ -261,7 +269,7 @@ import Glibc
         }
         let taken = ensureBody()
         body = nil
-        let outcome = FetchOutcome.page(body: taken, contentType: contentType, isGzip: contentEncoding == "gzip")
+        let outcome = FetchOutcome.page(body: taken, contentType: contentType, coding: BodyCoding(contentEncoding))
         end()
         return .done(outcome)
     }
@@ -274,7 +282,7 @@ import Glibc
 
     private func failure(_ code: CURLcode) -> FetchFailure {
         if exceededLimit { return .bodySizeLimit }
-        let whole = "Get \"\(url)\": "
+        let whole = "\(request?.form == nil ? "Get" : "Post") \"\(url)\": "
         switch code {
         case CURLE_OPERATION_TIMEDOUT:
             // Within the body Prometheus reports the bare reason: the request itself had succeeded.
@@ -283,6 +291,12 @@ import Glibc
             var errorNumber = 0
             unsafe ccurl_get_long(handle, CURLINFO_OS_ERRNO, &errorNumber)
             let reason = errorNumber == Int(ECONNREFUSED) || errorNumber == 0 ? "connection refused" : systemError(errorNumber)
+            let proxy = request?.client.proxy
+            // With exceptions nobody can tell whether it was the proxy.
+            if let proxy, !proxy.url.isEmpty, proxy.noProxy.isEmpty {
+                let place = "\(Self.part(proxy.url, CURLUPART_HOST) ?? ""):\(Self.part(proxy.url, CURLUPART_PORT) ?? "")"
+                return FetchFailure(whole + "proxyconnect tcp: dial tcp \(place): connect: \(reason)")
+            }
             return FetchFailure(whole + "dial tcp \(address()): connect: \(reason)")
         case CURLE_COULDNT_RESOLVE_HOST:
             return FetchFailure(whole + "dial tcp: lookup \(Self.part(url, CURLUPART_HOST) ?? ""): no such host")
@@ -316,8 +330,7 @@ import Glibc
         // SAFETY: the result is ours to free.
         guard let text = unsafe ccurl_resolve(url, location) else { return nil }
         defer { unsafe curl_free(text) }
-        let result = unsafe String(cString: text)
-        return result.hasPrefix("http://") || result.hasPrefix("https://") ? result : nil
+        return unsafe String(cString: text)
     }
 
     /// Scheme, host and port: what credentials belong to.

@@ -6,7 +6,7 @@ import ApusModel
 func metadataNames(_ page: Span<UInt8>, _ format: PageFormat) -> Set<ByteString> {
     switch format {
     case .text: textMetadataNames(page)
-    case .openMetrics: openMetricsMetadataNames(page)
+    case .openMetrics, .openMetrics2: openMetricsMetadataNames(page)
     case .protobuf: protobufFamilyNames(page)
     }
 }
@@ -27,7 +27,7 @@ private func textMetadataNames(_ page: Span<UInt8>) -> Set<ByteString> {
 
 private func openMetricsMetadataNames(_ page: Span<UInt8>) -> Set<ByteString> {
     var names: Set<ByteString> = []
-    var parser = OpenMetricsParser()
+    var parser = OpenMetricsParser.forMetadata()
     forEachComment(page) { start in
         parser.move(to: start, currentType: nil)
         switch try? parser.next(page) {

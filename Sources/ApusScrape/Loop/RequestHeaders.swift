@@ -2,8 +2,8 @@ import ApusConfig
 
 /// The Accept header for `protocols` in their order, with Prometheus's weights.
 func makeAcceptHeader(_ protocols: [ScrapeProtocol], escaping: NameEscaping) -> String {
-    // Weights count down from one more than there are formats, whichever of them are asked for.
-    var weight = ScrapeProtocol.allCases.count + 1
+    // Weights count down from one more than Prometheus has formats, whichever of them are asked for.
+    var weight = ScrapeProtocol.allCases.count + (protocols.contains(.openMetrics200) ? 1 : 0)
     var entries: [String] = []
     for format in protocols {
         let suffix = format.hasEscaping ? ";escaping=\(escaping.rawValue)" : ""

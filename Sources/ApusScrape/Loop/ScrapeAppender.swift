@@ -2,6 +2,7 @@ import ApusBytes
 import ApusExposition
 import ApusModel
 import ApusStorage
+import Glibc
 
 /// Turns one answer into stored samples: unpack, scan, append, report. One per worker thread, with the memory it reuses.
 final class ScrapeAppender {
@@ -11,6 +12,7 @@ final class ScrapeAppender {
     private let inflater = Inflater()
     private let scratch = ScanScratch()
     private var batch = SampleBatch()
+    private var zeros = SampleBatch()
 
     /// Samples later than this after now are refused: a wrong clock must not block the right samples that follow.
     static let maxFutureMs: Int64 = 600_000
@@ -64,28 +66,22 @@ final class ScrapeAppender {
 
     private func unpack(_ outcome: FetchOutcome, loop: ScrapeLoop) throws(FetchFailure) -> BodyBuffer {
         let body: BodyBuffer
-        let isGzip: Bool
+        let coding: BodyCoding
         switch outcome {
         case .failed(let failure): throw failure
-        case .page(let bytes, _, let gzip):
+        case .page(let bytes, _, let packed):
             body = bytes
-            isGzip = gzip
+            coding = packed
         }
         var page = body
-        if isGzip {
+        if coding != .identity {
             let unpacked = pool.take()
             defer { pool.giveBack(body) }
             do throws(InflateError) {
-                try inflater.gunzip(body, into: unpacked, limit: loop.bodyLimit)
+                try inflater.unpack(body, coding, into: unpacked, limit: loop.bodyLimit)
             } catch {
                 pool.giveBack(unpacked)
-                switch error {
-                case .notGzip: throw FetchFailure(body.count == 0 ? "EOF" : "gzip: invalid header")
-                case .truncated: throw FetchFailure("unexpected EOF")
-                case .corrupt: throw FetchFailure("gzip: corrupt or truncated body")
-                case .outOfMemory: throw FetchFailure("out of memory for a body of \(body.count) packed bytes")
-                case .tooLarge: throw .bodySizeLimit
-                }
+                throw error.reason(packedBytes: body.count)
             }
             page = unpacked
         }
@@ -115,6 +111,7 @@ final class ScrapeAppender {
         }
         if report.error == nil, let page, page.count > 0 {
             sampleCount = batch.count
+            if loop.options.injectsStartZeros { appendStartZeros(content) }
             let ended = content.scanner.commit(scratch)
             report.staleMarkers = ended.count
             appendStale(ended, timestampMs: report.timestampMs)
@@ -130,13 +127,49 @@ final class ScrapeAppender {
         let reportStart = batch.count
         appendReport(content, loop: loop, report: &report)
         do {
-            let outcome = try store.append(batch)
+            let outcome = try appendBatch()
             let parts = SampleParts(floats: sampleCount, reportStart: reportStart)
             let again = count(outcome, parts, content: content, loop: loop, report: &report)
             if !again.isEmpty, let page { appendForgotten(again, content, page: page, format: format, loop: loop, report: report) }
         } catch {
             report.error = report.error ?? describe(error)
         }
+    }
+
+    /// Samples that a store takes at once. A page of a million would keep everyone from the store for a second and more.
+    static let sliceCount = 1 << 16
+
+    /// Appends the batch: as a whole, but for a page of more than `sliceCount` samples, whose parts become visible one after
+    /// the other.
+    private func appendBatch() throws(AppendError) -> AppendOutcome {
+        guard batch.count > Self.sliceCount else { return try store.append(batch) }
+        var outcome = AppendOutcome()
+        var start = 0
+        while start < batch.count {
+            let end = min(start + Self.sliceCount, batch.count)
+            var slice = SampleBatch()
+            slice.refusesOutOfOrder = batch.refusesOutOfOrder
+            slice.refs = Array(batch.refs[start..<end])
+            slice.timestampsMs = Array(batch.timestampsMs[start..<end])
+            slice.values = Array(batch.values[start..<end])
+            if !batch.startTimestampsMs.isEmpty { slice.startTimestampsMs = Array(batch.startTimestampsMs[start..<end]) }
+            if end == batch.count {
+                slice.histograms = batch.histograms
+                slice.exemplars = batch.exemplars
+                slice.metadata = batch.metadata
+            }
+            let one = try store.append(slice)
+            outcome.appended += one.appended
+            outcome.exemplarsAppended += one.exemplarsAppended
+            outcome.rejections += one.rejections.map { rejection in
+                rejection.part == .float
+                    ? AppendOutcome.Rejection(index: rejection.index + start, part: .float, reason: rejection.reason) : rejection
+            }
+            start = end
+            // Whoever waits for the store gets it now, and not when the last part is in.
+            if start < batch.count { usleep(1000) }
+        }
+        return outcome
     }
 
     /// Scans a page into the batch. Returns why it failed, or nil.
@@ -148,7 +181,8 @@ final class ScrapeAppender {
         options.readsNativeHistograms = loop.target.histograms.readsNative
         options.keepsClassicHistograms = loop.target.histograms.keepsClassic
         options.convertsClassicHistograms = loop.target.histograms.convertsClassic
-        options.takesStartTimestamps = loop.options.storesStartTimestamps
+        options.takesStartTimestamps = loop.options.storesStartTimestamps || loop.options.injectsStartZeros
+        options.addsTypeAndUnitLabels = loop.options.addsTypeAndUnitLabels
         options.honorTimestamps = loop.config.honorTimestamps
         options.tracksExplicitTimestamps = loop.config.trackTimestampsStaleness
         options.maxTimestampMs = time.wallMs() &+ Self.maxFutureMs
@@ -171,7 +205,7 @@ final class ScrapeAppender {
             failure = failure ?? "sample limit exceeded"
         }
         if failure == nil {
-            do throws(HistogramLimits.Refusal) { try appendScanned(limits: HistogramLimits(loop.config)) } catch {
+            do throws(HistogramLimits.Refusal) { try appendScanned(limits: HistogramLimits(loop.config), keepsStarts: loop.options.storesStartTimestamps) } catch {
                 report.exceededBucketLimit = error.isBucketLimit
                 failure = error.reason
             }
@@ -180,7 +214,7 @@ final class ScrapeAppender {
         return failure
     }
 
-    private func appendScanned(limits: HistogramLimits) throws(HistogramLimits.Refusal) {
+    private func appendScanned(limits: HistogramLimits, keepsStarts: Bool) throws(HistogramLimits.Refusal) {
         unsafe scratch.withColumns { refs, timestamps, values in
             batch.refs.reserveCapacity(refs.count + 16)
             // SAFETY: a `SeriesRef` is one `UInt64` and nothing else.
@@ -188,14 +222,14 @@ final class ScrapeAppender {
             unsafe batch.timestampsMs.append(contentsOf: timestamps)
             unsafe batch.values.append(contentsOf: values)
         }
-        if !scratch.startTimestampsMs.isEmpty {
+        if keepsStarts && !scratch.startTimestampsMs.isEmpty {
             batch.startTimestampsMs = scratch.startTimestampsMs
             while batch.startTimestampsMs.count < batch.count { batch.startTimestampsMs.append(0) }
         }
         for one in scratch.histograms {
             batch.append(
                 SeriesRef(rawValue: one.ref), timestampMs: one.timestampMs, histogram: try limits.apply(to: one.histogram),
-                startTimestampMs: one.startTimestampMs)
+                startTimestampMs: keepsStarts ? one.startTimestampMs : 0)
         }
         for one in scratch.exemplars {
             batch.append(
@@ -204,6 +238,30 @@ final class ScrapeAppender {
                     labels: LabelSet(one.labels), value: one.value, timestampMs: one.timestampMs, hasTimestamp: one.hasTimestamp))
         }
         batch.sortExemplars()
+    }
+
+    /// `created-timestamp-zero-ingestion`: where the counting of a series began, it had counted nothing. What the store has
+    /// already, or has newer samples than, it refuses, and nobody needs to know.
+    private func appendStartZeros(_ content: TargetCache.Content) {
+        zeros.removeAll()
+        zeros.refusesOutOfOrder = true
+        var starts: [UInt64: Int64] = [:]
+        let starting = scratch.startTimestampsMs
+        unsafe scratch.withColumns { refs, timestamps, _ in
+            for index in starting.indices where index < refs.count {
+                let (ref, start) = unsafe (refs[index], starting[index])
+                guard start != 0, unsafe start < timestamps[index] else { continue }
+                starts[ref] = start
+                if content.starts[ref] != start { zeros.append(SeriesRef(rawValue: ref), timestampMs: start, value: 0) }
+            }
+        }
+        for one in scratch.histograms where one.startTimestampMs != 0 && one.startTimestampMs < one.timestampMs {
+            starts[one.ref] = one.startTimestampMs
+            guard content.starts[one.ref] != one.startTimestampMs, let zero = one.histogram.emptied else { continue }
+            zeros.append(SeriesRef(rawValue: one.ref), timestampMs: one.startTimestampMs, histogram: zero)
+        }
+        content.starts = starts
+        if !zeros.isEmpty { _ = try? store.append(zeros) }
     }
 
     private func appendStale(_ refs: [UInt64], timestampMs: Int64) {
@@ -338,6 +396,14 @@ final class ScrapeAppender {
         fresh.exemplars = batch.exemplars.filter { !stored.contains($0.ref.rawValue) }
         fresh.metadata = batch.metadata.filter { !stored.contains($0.ref.rawValue) }
         _ = try? store.append(fresh)
+    }
+}
+
+extension NativeHistogram {
+    /// One of the same kind that has seen nothing, and begins to count.
+    fileprivate var emptied: NativeHistogram? {
+        let bare = HistogramLayout(schema: layout.schema, zeroThreshold: layout.zeroThreshold, customBounds: layout.customBounds)
+        return try? NativeHistogram(layout: bare, hint: .reset, isFloat: isFloat, countWord: 0, zeroCountWord: 0, sum: 0, words: [])
     }
 }
 

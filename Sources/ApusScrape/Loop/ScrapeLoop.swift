@@ -23,6 +23,7 @@ final class ScrapeLoop: Sendable {
         /// When the scrape before began, to observe the length of intervals.
         var lastStartNs: UInt64?
         var forcedError: String?
+        var lastWorkNs: UInt64 = 0
     }
 
     init(key: UInt64, target: Target, config: ScrapeConfig, cache: TargetCache?, options: ScrapeOptions) {
@@ -33,10 +34,13 @@ final class ScrapeLoop: Sendable {
         rules = SampleRules(target: target.publicLabels, config: config)
         self.cache = cache ?? TargetCache(rules: rules)
         acceptHeader = makeAcceptHeader(target.histograms.protocols(config), escaping: config.metricNameEscaping)
-        state = Locked(State(alignment: TickAlignment(intervalMs: target.intervalMs)))
+        state = Locked(State(alignment: TickAlignment(intervalMs: target.intervalMs, toleranceMs: options.timestampToleranceMs)))
     }
 
     var status: LoopStatus { state.withLock { $0.status } }
+
+    /// What unpacking, reading and storing the last page took of a core, ns.
+    var lastWorkNs: UInt64 { state.withLock { $0.lastWorkNs } }
 
     /// An error that each scrape reports instead of fetching; nil for none.
     var forcedError: String? {
@@ -62,6 +66,11 @@ final class ScrapeLoop: Sendable {
         }
     }
 
+    /// Prometheus's word for word, unless zstd is asked for: a target that knows both then picks it, others do as before.
+    private var acceptedCodings: String {
+        config.enableCompression ? options.asksForZstd ? "zstd, gzip;q=0.5" : "gzip" : "identity"
+    }
+
     /// The request to make, or why there is none.
     /// - Parameter token: for a client with `oauth2`.
     func makeRequest(token: OAuth2Token? = nil) -> Result<FetchRequest, FetchFailure> {
@@ -70,7 +79,7 @@ final class ScrapeLoop: Sendable {
         var request = FetchRequest(
             key: key, url: target.url,
             headers: [
-                "Accept: \(acceptHeader)", "Accept-Encoding: \(config.enableCompression ? "gzip" : "identity")",
+                "Accept: \(acceptHeader)", "Accept-Encoding: \(acceptedCodings)",
                 "User-Agent: \(options.userAgent)",
                 "X-Prometheus-Scrape-Timeout-Seconds: \(formatSeconds(ms: target.timeoutMs))",
             ],
@@ -88,8 +97,9 @@ final class ScrapeLoop: Sendable {
 
     // MARK: After the fetch
 
-    func finished(_ report: ScrapeReport) {
+    func finished(_ report: ScrapeReport, workNs: UInt64) {
         state.withLock {
+            $0.lastWorkNs = workNs
             $0.status.lastError = report.error ?? report.refusal ?? ""
             $0.status.health = report.error == nil ? .up : .down
             $0.status.lastScrapeMs = report.timestampMs

@@ -38,6 +38,8 @@ final class TargetCache: Sendable {
         var scanner: PageScanner
         /// The refs of the report series, in the order of `ReportSeries.allCases`, made at the first scrape.
         var reportRefs: [SeriesRef] = []
+        /// When the counting of series began, by ref, for those whose zero was stored; only with `injectsStartZeros`.
+        var starts: [UInt64: Int64] = [:]
         init(seed: UInt64) { scanner = PageScanner(seed: seed) }
     }
 }

@@ -4,9 +4,12 @@ import ApusStorage
 
 /// Runs the loops: decides with the schedule what is due, has the fetch thread fetch it and the workers store it.
 ///
-///     schedule ─▶ fetch thread ─▶ queue ─▶ workers ─▶ store
-///        ▲                                    │
-///        └──────── the target is idle ────────┘
+///     schedule ─▶ fetch thread ─┬▶ queue ────────────▶ workers ─┬▶ store
+///        ▲                      └▶ queue of the heavy ▶ workers ─┤
+///        └───────────────── the target is idle ────────────────┘
+///
+/// Two queues with workers of their own: a few targets with pages of a million lines, or bombs, take seconds each and would
+/// keep all workers from the many whose pages take a millisecond.
 final class ScrapeEngine: FetchDriver {
     private let store: any SampleStore
     private let time: any TimeSource
@@ -17,6 +20,7 @@ final class ScrapeEngine: FetchDriver {
     private let authorizer: Authorizer
     private let failureLog = FailureLog()
     private let jobs = BlockingQueue<Job>()
+    private let heavyJobs = BlockingQueue<Job>()
     private let state = Locked(State())
     private let threads = Locked(Threads())
     private let counters = Locked(ScrapeStatistics())
@@ -72,9 +76,11 @@ final class ScrapeEngine: FetchDriver {
     func start() -> Bool {
         guard let fetch = FetchThread(driver: self, time: time, pool: pool) else { return false }
         var workers: [PosixThread] = []
-        for _ in 0..<max(options.workerCount, 1) {
-            guard let worker = PosixThread({ [self] in work() }) else { break }
-            workers.append(worker)
+        for (queue, count, niceness) in [(jobs, options.workerCount, 0), (heavyJobs, options.heavyWorkerCount, Self.heavyNiceness)] {
+            for _ in 0..<max(count, 1) {
+                guard let worker = PosixThread(niceness: niceness, { [self] in work(queue) }) else { return false }
+                workers.append(worker)
+            }
         }
         let started = workers
         threads.withLock {
@@ -82,7 +88,7 @@ final class ScrapeEngine: FetchDriver {
             $0.workers = started
         }
         fetch.start()
-        return !started.isEmpty
+        return true
     }
 
     /// Waits until no thread runs. Nothing is written for the targets: they go on after a restart.
@@ -94,6 +100,7 @@ final class ScrapeEngine: FetchDriver {
         fetch?.stop()
         authorizer.stop()
         jobs.close()
+        heavyJobs.close()
         for worker in workers { worker.join() }
     }
 
@@ -226,19 +233,34 @@ final class ScrapeEngine: FetchDriver {
             if case .page(let body, _, _) = outcome { pool.giveBack(body) }
             return
         }
-        jobs.push(.scraped(loop, outcome, timestampMs: started.timestampMs, startedNs: started.startedNs))
+        let queue = isHeavy(outcome, loop) ? heavyJobs : jobs
+        queue.push(.scraped(loop, outcome, timestampMs: started.timestampMs, startedNs: started.startedNs))
     }
+
+    /// Whether a page is large, or its target's last one took long.
+    private func isHeavy(_ outcome: FetchOutcome, _ loop: ScrapeLoop) -> Bool {
+        if loop.lastWorkNs > Self.heavyWorkNs { return true }
+        guard case .page(let body, _, let coding) = outcome else { return false }
+        return body.count > (coding == .identity ? Self.heavyBytes : Self.heavyPackedBytes)
+    }
+    /// A page of a hundred thousand lines. Time is that of a core, so that who waits for others does not join them.
+    static let heavyBytes = 8 << 20
+    static let heavyPackedBytes = 512 << 10
+    static let heavyWorkNs: UInt64 = 50_000_000
+    /// A third of the weight of the fetch thread and of the other workers.
+    static let heavyNiceness: CInt = 5
 
     // MARK: Workers
 
-    private func work() {
+    private func work(_ queue: BlockingQueue<Job>) {
         let appender = ScrapeAppender(store: store, time: time, pool: pool)
-        while let job = jobs.pop() {
+        while let job = queue.pop() {
             switch job {
             case .endOfRun(let loop, let timestampMs): appender.endOfRun(loop, timestampMs: timestampMs)
             case .scraped(let loop, let outcome, let timestampMs, let startedNs):
+                let begunNs = threadCPUNs()
                 let report = appender.process(outcome, loop: loop, timestampMs: timestampMs, startedNs: startedNs)
-                loop.finished(report)
+                loop.finished(report, workNs: threadCPUNs() &- begunNs)
                 counters.withLock { $0.add(report) }
                 state.withLock { $0.underWay[loop.key] = nil }
                 logProblems(report, loop: loop)

@@ -84,11 +84,16 @@ func startDelayNs(hash: UInt64, offsetSeed: UInt64, intervalNs: UInt64, wallNs: 
 /// Snaps the time of a scrape to its ideal tick when it is off by no more than scheduling noise: equal steps between
 /// samples take one bit instead of fourteen.
 struct TickAlignment: Equatable {
-    static let toleranceMs: Int64 = 2
+    static let usualToleranceMs: Int64 = 2
     let intervalMs: Int64
+    /// 0 leaves times as they are. At most a hundredth of the interval counts.
+    let toleranceMs: Int64
     private var idealMs: Int64?
 
-    init(intervalMs: Int64) { self.intervalMs = max(intervalMs, 1) }
+    init(intervalMs: Int64, toleranceMs: Int64 = usualToleranceMs) {
+        self.intervalMs = max(intervalMs, 1)
+        self.toleranceMs = max(toleranceMs, 0)
+    }
 
     /// The time to stamp a scrape with that starts at `wallMs`.
     mutating func align(_ wallMs: Int64) -> Int64 {
@@ -102,7 +107,7 @@ struct TickAlignment: Equatable {
             idealMs = wallMs
             return wallMs
         }
-        let tolerance = min(Self.toleranceMs, intervalMs / 100)
+        let tolerance = min(toleranceMs, intervalMs / 100)
         // The nearest tick at or before now, with a little slack so that an early scrape finds the tick it is early for.
         ideal += (late + tolerance) / intervalMs * intervalMs
         idealMs = ideal

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A thread of the operating system, for work that blocks or must not wait behind others. Join it before its owner goes.
@@ -12,8 +13,13 @@ import Glibc
     }
 
     /// - Returns: nil when the system has no more threads.
-    init?(_ run: @escaping @Sendable () -> Void) {
-        let body = unsafe Unmanaged.passRetained(Body(run))
+    /// - Parameter niceness: above 0, threads of usual priority go first where cores are scarce.
+    init?(niceness: CInt = 0, _ run: @escaping @Sendable () -> Void) {
+        let body = unsafe Unmanaged.passRetained(
+            Body {
+                if niceness > 0 { clinux_lower_priority(niceness) }
+                run()
+            })
         let status = unsafe pthread_create(&handle, nil, posixThreadMain, body.toOpaque())
         guard status == 0 else {
             unsafe body.release()
@@ -38,6 +44,13 @@ import Glibc
 private func posixThreadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     if let context = unsafe context { unsafe PosixThread.run(context) }
     return nil
+}
+
+/// What the calling thread has used of a core, ns.
+func threadCPUNs() -> UInt64 {
+    var now = timespec()
+    guard unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0 else { return 0 }
+    return UInt64(clamping: now.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: now.tv_nsec)
 }
 
 func closeDescriptor(_ descriptor: CInt) { close(descriptor) }

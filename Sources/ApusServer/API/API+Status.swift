@@ -108,8 +108,23 @@ extension API {
         }
     }
 
-    /// `/notifications`: there are none.
-    func notifications(_ request: ServerRequest) -> APIAnswer { APIAnswer { $0.array { _ in } } }
+    /// `/notifications`: what the one who runs the server should know, which is that a reload failed.
+    func notifications(_ request: ServerRequest) -> APIAnswer {
+        let sinceMs = components.configuration.snapshot.failedSinceMs
+        return APIAnswer { json in
+            json.array { json in
+                guard sinceMs != 0 else { return }
+                json.object { json in
+                    json.key("text")
+                    json.string("Configuration reload has failed.")
+                    json.key("date")
+                    json.string(formatRFC3339(ms: sinceMs))
+                    json.key("active")
+                    json.boolean(true)
+                }
+            }
+        }
+    }
 
     /// `/status/tsdb`: how many series there are, and which names and values have the most.
     func tsdbStatus(_ request: ServerRequest) throws(APIError) -> APIAnswer {

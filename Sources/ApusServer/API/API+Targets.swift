@@ -163,9 +163,9 @@ extension JSONWriter {
             json.key("health")
             json.string(target.health.rawValue)
             json.key("scrapeInterval")
-            json.string(formatDuration(target.scrapeIntervalMs))
+            json.string(target.scrapeInterval)
             json.key("scrapeTimeout")
-            json.string(formatDuration(target.scrapeTimeoutMs))
+            json.string(target.scrapeTimeout)
         }
     }
 }

@@ -17,6 +17,9 @@ func collectDiscovery(_ statistics: ScrapeStatistics, into sink: inout MetricSin
     sink.counter(
         "prometheus_sd_updates_total", help: "Total number of update events sent to the SD consumers.", Double(discovery.updates),
         labels: [("name", "scrape")])
+    sink.counter(
+        "prometheus_sd_updates_delayed_total",
+        help: "Total number of update events that couldn't be sent immediately.", Double(discovery.delayedUpdates), labels: [("name", "scrape")])
     sink.family("prometheus_sd_refresh_failures_total", help: "Number of refresh failures for the given SD mechanism.", type: .counter) { family in
         for (mechanism, count) in discovery.refreshFailures.sorted(by: { $0.key < $1.key }) {
             family.sample(Double(count), labels: [("mechanism", mechanism)])

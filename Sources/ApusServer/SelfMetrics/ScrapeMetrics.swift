@@ -70,6 +70,8 @@ func collectScrape(_ scrape: ScrapeManager, into sink: inout MetricSink) {
             "Total number of times scrape pools hit the label limits, during sync or config reload.",
             statistics.exceededLabelLimits
         ),
+        ("scrape_pool_reloads_total", "Total number of scrape pool reloads.", statistics.poolReloads),
+        ("scrape_pool_reloads_failed_total", "Total number of failed scrape pool reloads.", 0),
         ("scrape_pools_total", "Total number of scrape pool creation attempts.", UInt64(statistics.pools.count)),
         ("scrape_pools_failed_total", "Total number of scrape pool creations that failed.", 0),
     ] {

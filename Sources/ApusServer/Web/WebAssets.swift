@@ -15,6 +15,7 @@ struct WebAssets: Sendable {
 
     static let pagePaths: Set<String> = [
         "/", "/query", "/graph", "/targets", "/status", "/flags", "/config", "/tsdb-status", "/service-discovery",
+        "/relabel",
     ]
     private let assets: [String: Asset]
 

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { CLINUX_READABLE = 1, CLINUX_WRITABLE = 2, CLINUX_FAILED = 4 };
@@ -56,6 +57,9 @@ static inline void clinux_signal(int eventfd) {
     ssize_t written = write(eventfd, &one, sizeof one);
     (void)written;
 }
+
+/* Makes the calling thread, and no other, yield to threads of usual priority. */
+static inline void clinux_lower_priority(int nice) { (void)setpriority(PRIO_PROCESS, 0, nice); }
 
 /* An anonymous mapping of `size` bytes, in large pages where the system has them. `old`, unless it is null, is such a
  * mapping of `old_size` bytes, which becomes the new one's start without being copied, and is gone then. Null, with `old`

@@ -37,6 +37,14 @@ export function formatValue(value) {
 /** 12345 → "12,345". */
 export const formatCount = (n) => Number(n).toLocaleString("en");
 
+/** Bytes in the unit that leaves one to three digits before the point. */
+export function formatBytes(n) {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  for (; n >= 1024 && unit < units.length - 1; unit++) n /= 1024;
+  return `${unit ? n.toFixed(1) : n} ${units[unit]}`;
+}
+
 const UNITS = [["y", 365 * 86400e3], ["w", 7 * 86400e3], ["d", 86400e3], ["h", 3600e3], ["m", 60e3], ["s", 1e3], ["ms", 1]];
 
 /** "1h30m" → milliseconds, or null. A plain number means seconds. */

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { debounced, element, loading, notice } from "./dom.js";
-import { formatCount, formatDate, formatSeconds } from "./format.js";
+import { formatBytes, formatCount, formatDate, formatSeconds } from "./format.js";
 import { seriesLabel } from "./series-label.js";
 import { settings } from "./settings.js";
 
@@ -17,6 +17,8 @@ export function show(main) {
   const address = new URLSearchParams(location.search);
   const filter = { text: address.get("search") ?? "", health: new Set((address.get("health") ?? "").split(",").filter(Boolean)) };
   const closed = new Set(), unbounded = new Set();
+  const answers = new Map();
+  let showsAnswers = false;
   let data = null, dropped = {}, droppedAt = -Infinity;
 
   const search = element("input", { type: "search", placeholder: "Filter by address, label or error", "aria-label": "Filter targets", value: filter.text,
@@ -76,7 +78,7 @@ export function show(main) {
         droppedHere > 0 ? element("span", { class: "muted" }, `${formatCount(droppedHere)} dropped by relabelling`) : null),
       rows.length === 0 ? null : element("table", { class: "targets" },
         element("thead", {}, element("tr", {}, ...["Endpoint", "State", "Labels", "Last scrape", "Duration"].map((text) => element("th", { scope: "col" }, text)))),
-        element("tbody", {}, ...rows.flatMap(targetRows))),
+        element("tbody", {}, ...rows.flatMap((target) => targetRows(target, showsAnswers ? answers : null, draw)))),
       rows.length < shown.length ? element("button", { type: "button", class: "quiet", on: { click: () => { unbounded.add(name); draw(); } } }, `Show all ${formatCount(shown.length)} targets`) : null);
     details.open = !closed.has(name);
     return details;
@@ -104,10 +106,47 @@ export function show(main) {
     document.addEventListener("visibilitychange", whenVisible, { once: true });
   };
   settings.addEventListener("change", draw);
+  // The server shows what targets answer only where it also lets anyone delete series.
+  get("status/flags").then(({ data: flags }) => { showsAnswers = flags["web.enable-admin-api"] === "true"; draw(); }, () => {});
   refresh();
 }
 
-function targetRows(target) {
+function targetRows(target, answers, redraw) {
+  const rows = basicRows(target), key = `${target.scrapePool} ${target.scrapeUrl}`;
+  const actions = element("div", { class: "actions" },
+    element("a", { href: `relabel?${new URLSearchParams({ pool: target.scrapePool, labels: JSON.stringify(target.discoveredLabels, null, 2) })}`, data: { key: `relabel ${key}` } }, "Relabelling"));
+  if (answers) {
+    const open = answers.has(key);
+    actions.append(element("button", { type: "button", class: "quiet", "aria-expanded": String(open), data: { key: `answer ${key}` },
+      on: { click: () => { if (!answers.delete(key)) ask(target, answers, key, redraw); redraw(); } } }, open ? "Hide answer" : "Show answer"));
+  }
+  rows[0].firstChild.append(actions);
+  if (answers?.has(key)) rows.push(element("tr", { class: "answer-row" }, element("td", { colspan: "5" }, ...answers.get(key))));
+  return rows;
+}
+
+// A page of a hundred megabytes would stop the browser; its start tells enough.
+const SHOWN_BYTES = 512 * 1024;
+
+/** Scrapes the target now, for the eyes only. */
+async function ask({ scrapePool, scrapeUrl }, answers, key, redraw) {
+  answers.set(key, [loading("Asking the target…")]);
+  let nodes;
+  try {
+    const { data } = await get("targets/page", { scrapePool, scrapeUrl });
+    const cut = data.body.length > SHOWN_BYTES;
+    nodes = [element("p", { class: "hint" }, `${data.contentType || "no content type"} · ${formatBytes(data.sizeBytes)} · ${formatSeconds(data.durationSeconds)}`
+      + (data.encoding === "base64" ? " · not text, shown in base64" : "") + (cut ? " · cut" : "")),
+    element("pre", { class: "yaml", tabindex: "0" }, cut ? data.body.slice(0, SHOWN_BYTES) : data.body)];
+  } catch (error) {
+    nodes = [notice("error", "No answer:", error.message)];
+  }
+  if (!answers.has(key)) return;
+  answers.set(key, nodes);
+  redraw();
+}
+
+function basicRows(target) {
   const last = Date.parse(target.lastScrape), scraped = last > 0;
   const cell = (label, className, ...children) => element("td", { class: className, data: { label } }, ...children);
   const row = element("tr", { class: target.lastError ? "has-error" : "" },

@@ -30,6 +30,11 @@ struct ConfigFlags: ParsableArguments {
     @Option(name: .customLong("config.file"), help: "Prometheus configuration file.")
     var file = "prometheus.yml"
 
+    @Flag(
+        name: .customLong("config.expand-env"), inversion: .prefixedNo,
+        help: "Replace ${NAME} in the configuration's values by the environment's. Prometheus does so in external labels only, as always.")
+    var expandsEnvironment = false
+
     @Flag(name: .customLong("config.auto-reload"), inversion: .prefixedNo, help: "Load the configuration again when its file, or one that it names, changes.")
     var isAutoReload = false
 
@@ -67,10 +72,26 @@ struct ScrapeFlags: ParsableArguments {
         help: "Most bytes of a page, unpacked, for jobs without a body_size_limit of their own, and above any such limit.")
     var maximumBodyBytes = 256 << 20
 
+    @Flag(
+        name: .customLong("scrape.accept-zstd"), inversion: .prefixedNo,
+        help: "Ask targets for zstd before gzip: a page is unpacked in less time. Prometheus asks for gzip only.")
+    var acceptsZstd = false
+
     @Option(
         name: .customLong("scrape.shard"),
         help: "Scrape only a part of all targets: 2/5 for the second of five servers with the same configuration.")
     var shard: Shard?
+
+    // Hidden in Prometheus, too.
+    @Flag(
+        name: .customLong("scrape.adjust-timestamps"), inversion: .prefixedNo,
+        help: ArgumentHelp("Move the time of a scrape to its tick where it is off by little: such times pack better.", visibility: .hidden))
+    var adjustsTimestamps = true
+
+    @Option(
+        name: .customLong("scrape.timestamp-tolerance"),
+        help: ArgumentHelp("How far from its tick a scrape's time may be to be moved there.", visibility: .hidden))
+    var timestampTolerance = DurationFlag(ms: 2)
 
     @Option(
         name: .customLong("scrape.discovery-reload-interval"), help: "Least time between two times that discovered targets are taken over.")

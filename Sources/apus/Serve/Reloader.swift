@@ -12,6 +12,7 @@ import UnixSignals
 /// nothing: the one in force stays, and the failure is logged and shows in the metrics.
 final class Reloader: Sendable {
     private let file: String
+    private let loading: PrometheusConfig.LoadOptions
     private let scrape: ScrapeManager
     private let storage: DatabaseGate
     private let queries: QueryRegistry
@@ -25,10 +26,11 @@ final class Reloader: Sendable {
     private let gate = ReloadGate()
 
     init(
-        file: String, scrape: ScrapeManager, storage: DatabaseGate, queries: QueryRegistry, settings: StorageSettings, state: ConfigurationState,
+        file: String, loading: PrometheusConfig.LoadOptions, scrape: ScrapeManager, storage: DatabaseGate, queries: QueryRegistry, settings: StorageSettings, state: ConfigurationState,
         time: any TimeSource
     ) {
         self.file = file
+        self.loading = loading
         self.scrape = scrape
         self.storage = storage
         self.queries = queries
@@ -42,7 +44,7 @@ final class Reloader: Sendable {
         await gate.run { [self] in
             log.info("Loading configuration file", metadata: ["filename": "\(file)"])
             do {
-                let configuration = try PrometheusConfig.load(file: file)
+                let configuration = try PrometheusConfig.load(file: file, options: loading)
                 let settings = try settings.settings(configuration.storage, of: file)
                 try apply(configuration)
                 storage.database?.apply(settings)
@@ -50,9 +52,10 @@ final class Reloader: Sendable {
                 log.info("Completed loading of configuration file", metadata: ["filename": "\(file)"])
                 return nil
             } catch {
-                state.failed()
-                log.error("Error reloading config", metadata: ["err": "\(error)"])
-                return "\(error)"
+                state.failed(atMs: time.wallMs())
+                let problem = "couldn't load configuration (--config.file=\(goQuoted(file))): \(error)"
+                log.error("Error reloading config", metadata: ["err": "\(problem)"])
+                return problem
             }
         }
     }

@@ -43,7 +43,12 @@ struct ServerProcess {
 
         let file = flags.config.file
         let configuration: PrometheusConfig
-        do { configuration = try PrometheusConfig.load(file: file) } catch {
+        var loading = PrometheusConfig.LoadOptions()
+        loading.expandsEnvironment = flags.config.expandsEnvironment
+        loading.extraScrapeMetrics = features.extraScrapeMetrics
+        // Only protobuf carries all start timestamps.
+        loading.prefersProtobuf = features.startZeros || features.startTimestamps
+        do { configuration = try PrometheusConfig.load(file: file, options: loading) } catch {
             complain("Error loading config (--config.file=\(file)): \(error)")
             throw ExitCode(2)
         }
@@ -78,18 +83,22 @@ struct ServerProcess {
         var scrapeOptions = ScrapeOptions()
         scrapeOptions.maxBodyBytes = max(1, flags.scrape.maximumBodyBytes)
         scrapeOptions.storesStartTimestamps = features.startTimestamps
+        scrapeOptions.injectsStartZeros = features.startZeros
+        scrapeOptions.addsTypeAndUnitLabels = features.typeAndUnitLabels
+        scrapeOptions.timestampToleranceMs = flags.scrape.adjustsTimestamps ? flags.scrape.timestampTolerance.ms : 0
+        scrapeOptions.asksForZstd = flags.scrape.acceptsZstd
         scrapeOptions.storesMetadata = features.metadataRecords
         scrapeOptions.shard = flags.scrape.shard
         scrapeOptions.discoveryReloadIntervalMs = flags.scrape.discoveryReloadInterval.ms
-        // A few more than a small machine has cores: a page of a million new series keeps one busy for seconds.
-        scrapeOptions.workerCount = max(4, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        scrapeOptions.workerCount = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        scrapeOptions.heavyWorkerCount = scrapeOptions.workerCount
         // Two servers with the same targets, told apart by their host or their external labels, start at other moments.
         scrapeOptions.offsetSeed = configuration.global.externalLabels.hash64(seed: hashBytes(hostName().bytes.span))
         scrape = ScrapeManager(
             store: gate, time: time, options: scrapeOptions, log: scrapeLog, observer: try ScrapeMetrics(metrics))
 
         let state = ConfigurationState()
-        reloader = Reloader(file: file, scrape: scrape, storage: gate, queries: queries, settings: settings, state: state, time: time)
+        reloader = Reloader(file: file, loading: loading, scrape: scrape, storage: gate, queries: queries, settings: settings, state: state, time: time)
         do { try reloader.apply(configuration) } catch {
             complain("Error loading config (--config.file=\(file)): \(error)")
             throw ExitCode(2)

@@ -41,6 +41,22 @@ import Testing
         }
     }
 
+    @Test("checks the files of rules that a configuration names") func rules() throws {
+        try withFiles(["p.yml": "rule_files: [r.yml]", "r.yml": "groups: []"]) { path in
+            var options = ConfigCheckOptions()
+            options.checkRuleFile = { _ in RuleFileCheck(ruleCount: 3) }
+            let fine = checkConfigFiles(["\(path)/p.yml"], options: options)
+            #expect(fine.exitCode == 0 && fine.output.hasSuffix("\n\nChecking \(path)/r.yml\n  SUCCESS: 3 rules found\n\n"))
+            options.checkRuleFile = { _ in RuleFileCheck(ruleCount: 3, lintFindings: ["lint error"]) }
+            #expect(checkConfigFiles(["\(path)/p.yml"], options: options).exitCode == 0)
+            options.lintFatal = true
+            let found = checkConfigFiles(["\(path)/p.yml"], options: options)
+            #expect(found.exitCode == 3 && found.errorOutput == "  FAILED:\nlint error\n")
+            options.checkRuleFile = { _ in RuleFileCheck(ruleCount: 0, errors: ["broken"]) }
+            #expect(checkConfigFiles(["\(path)/p.yml"], options: options).exitCode == 1)
+        }
+    }
+
     @Test("finds broken target files, addresses that are URLs, jobs named twice across files") func invalid() throws {
         try withFiles([
             "sd.yml": "scrape_configs: [{job_name: a, file_sd_configs: [{files: [t.json]}]}]", "t.json": "{",

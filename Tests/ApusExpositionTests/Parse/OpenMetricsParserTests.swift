@@ -58,8 +58,8 @@ import Testing
             #"{__name__="a_seconds_bucket", le="1.0"} 2.0 1500 # {b="y", trace="x"} 0.5 1520879607789"#,
             #"{__name__="a_seconds_bucket", le="+Inf"} 3.0 -1000"#, #"{__name__="a_seconds_sum"} 1000.0 -"#, "type g gauge",
             #"{__name__="g", x="1"} 1.0 1700000000000"#, #"{__name__="g", x="1"} 2.5 1700000000001"#,
-            #"{__name__="g", x="2"} nan(0x1) 1700000001000"#, #"{__name__="dotted.name", quoted label="v"} -inf -"#,
-            #"{__name__="late.name", quoted label="v"} inf -"#, "type i info", #"{__name__="i_info"} 1.0 -"#,
+            #"{__name__="g", x="2"} nan(0x1) 1700000001000"#, #"{__name__="dotted.name", "quoted label"="v"} -inf -"#,
+            #"{__name__="late.name", "quoted label"="v"} inf -"#, "type i info", #"{__name__="i_info"} 1.0 -"#,
         ]
         let found = try Self.entries(page)
         for (one, other) in zip(found, expected) { #expect(one == other) }

@@ -84,6 +84,30 @@ import Testing
         #expect(harness.series == ["a_total{instance=h:1,job=j} 10000:1"])
     }
 
+    @Test func zerosWhereCountingBegan() {
+        var options = ScrapeOptions()
+        options.injectsStartZeros = true
+        let harness = LoopHarness(options: options)
+        let page = "# TYPE a counter\na_total 1\na_created 5.5\n# EOF\n"
+        harness.scrape(page, at: 10_000, type: Self.openMetrics)
+        harness.scrape(page, at: 20_000, type: Self.openMetrics)
+        #expect(harness.series == ["a_total{instance=h:1,job=j} 5500:0 10000:1 20000:1"])
+        // It began anew between the two scrapes.
+        harness.scrape(page.replacing("5.5", with: "25"), at: 30_000, type: Self.openMetrics)
+        #expect(harness.series == ["a_total{instance=h:1,job=j} 5500:0 10000:1 20000:1 25000:0 30000:1"])
+        #expect(harness.store.startTimestampsMs.isEmpty)
+    }
+
+    @Test func openMetrics2() {
+        let harness = LoopHarness()
+        let type = "application/openmetrics-text; version=2.0.0; charset=utf-8"
+        let report = harness.scrape("# TYPE a summary\na {count:1,sum:2,quantile:[0.5:3]}\n# EOF\n", at: 10_000, type: type)
+        #expect(report.error == nil)
+        #expect(harness.series.contains("a{instance=h:1,job=j,quantile=0.5} 10000:3"))
+        // Who says 1.0 may not send it.
+        #expect(harness.scrape("a {count:1,sum:2,quantile:[]}\n# EOF\n", at: 20_000, type: Self.openMetrics).error != nil)
+    }
+
     @Test func bucketLimits() throws {
         let histogram = try NativeHistogram(
             layout: HistogramLayout(schema: 3, positiveSpans: [HistogramSpan(offset: 1, length: 16)]), count: 16, sum: 1,
@@ -126,6 +150,19 @@ import Testing
         config.scrapeProtocols = [.text004]
         #expect(settings.protocols(config) == [.text004])
         #expect(throws: HistogramSettings.LabelError.self) { try HistogramSettings(["__always_scrape_classic_histograms__": "yes"], config) }
+    }
+
+    /// Go's texts.
+    @Test(arguments: [
+        (";", "no media type"), ("a", nil), ("text/", "expected token after slash"), ("a b", "expected slash after first token"),
+        ("a/b/c", "unexpected content after media subtype"), ("text/plain; foo", "invalid media parameter"),
+        ("text/plain;", nil), ("Text/Plain ; version=\"0.0.4\" ; charset=utf-8", nil), ("text/plain; a=\"b", "invalid media parameter"),
+    ] as [(String, String?)])
+    func mediaTypes(_ text: String, _ problem: String?) {
+        do throws(MediaTypeError) {
+            let type = try parseMediaType(text)
+            #expect(problem == nil && type == text.lowercased().prefix { $0 != ";" && $0 != " " })
+        } catch { #expect(error.description == problem.map { "mime: " + $0 }) }
     }
 
     @Test func fallbacks() throws {

@@ -33,11 +33,11 @@ struct LoopHarness {
     }
 
     @discardableResult
-    func scrape(bytes: [UInt8], at ms: Int64, type: String = "text/plain", isGzip: Bool = false) -> ScrapeReport {
+    func scrape(bytes: [UInt8], at ms: Int64, type: String = "text/plain", coding: BodyCoding = .identity) -> ScrapeReport {
         let body = BodyBuffer()
         for byte in bytes { _ = body.append(byte) }
         return appender.process(
-            .page(body: body, contentType: type, isGzip: isGzip), loop: loop, timestampMs: ms, startedNs: 0)
+            .page(body: body, contentType: type, coding: coding), loop: loop, timestampMs: ms, startedNs: 0)
     }
 
     @discardableResult
@@ -268,7 +268,7 @@ struct FixedTime: TimeSource {
         #expect(strict.scrape(page, at: 2000, type: "").error
             == "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target")
         #expect(strict.scrape(page, at: 3000, type: "a b/c d/e").error
-            == "cannot parse Content-Type \"a b/c d/e\" and no fallback_scrape_protocol for target")
+            == "cannot parse Content-Type \"a b/c d/e\" and no fallback_scrape_protocol for target\nmime: expected slash after first token")
         #expect(strict.scrape(page, at: 4000, type: "Text/Plain; charset=utf-8").error == nil)
         let lenient = LoopHarness { $0.fallbackScrapeProtocol = .text004 }
         #expect(lenient.scrape(page, at: 1000, type: "application/json").error == nil)
@@ -291,11 +291,25 @@ struct FixedTime: TimeSource {
         #expect(harness.loop.cache.metadata.withLock { $0["a"] } == MetricMetadata(type: .gauge, help: "Other"))
     }
 
+    @Test func hugePagesAreStoredInParts() {
+        let harness = LoopHarness()
+        let count = ScrapeAppender.sliceCount + 10
+        let page = (0..<count).map { "a\($0) 1\n" }.joined()
+        #expect(harness.scrape(page, at: 1000).counts.kept == count)
+        #expect(harness.series.count == count)
+        // What is refused is told of the sample that it is about: the last one is in the second part.
+        let before = harness.store.batches
+        let report = harness.scrape(page, at: 500)
+        #expect(report.outOfOrder == count && harness.store.batches == before + 2)
+    }
+
     @Test func gzipBodies() {
         let harness = LoopHarness()
-        #expect(harness.scrape(bytes: InflateTests.member, at: 500, isGzip: true).counts.kept == 1)
-        #expect(harness.scrape(bytes: Array("a 1\n".utf8) + Array(repeating: 0, count: 30), at: 1000, isGzip: true).error == "gzip: invalid header")
-        #expect(harness.scrape(bytes: [], at: 2000, isGzip: true).error == "EOF")
-        #expect(harness.scrape(bytes: [31, 139] + Array(repeating: 7, count: 40), at: 3000, isGzip: true).error == "gzip: corrupt or truncated body")
+        #expect(harness.scrape(bytes: InflateTests.member, at: 500, coding: .gzip).counts.kept == 1)
+        #expect(harness.scrape(bytes: Array("a 1\n".utf8) + Array(repeating: 0, count: 30), at: 1000, coding: .gzip).error == "gzip: invalid header")
+        #expect(harness.scrape(bytes: [], at: 2000, coding: .gzip).error == "EOF")
+        #expect(harness.scrape(bytes: InflateTests.frame, at: 2500, coding: .zstd).counts.kept == 1)
+        #expect(harness.scrape(bytes: Array("a 1\n".utf8), at: 2600, coding: .zstd).error == "zstd: corrupt input")
+        #expect(harness.scrape(bytes: [31, 139] + Array(repeating: 7, count: 40), at: 3000, coding: .gzip).error == "flate: corrupt input")
     }
 }

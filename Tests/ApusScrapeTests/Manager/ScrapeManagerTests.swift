@@ -82,7 +82,7 @@ import Testing
             "/endlesserror": "server returned HTTP status 500 Internal Server Error",
             "/gzip": "gzip: invalid header",
             "/redirect": "",
-            "/loop": "Get \"\(base)/loop\": stopped after 10 redirects",
+            "/loop": "Get \"/loop\": stopped after 10 redirects",
             "/metrics": "",
         ]
         var config = PrometheusConfig()
@@ -103,6 +103,35 @@ import Testing
         for target in manager.targets().active {
             #expect(target.lastError == expected[target.scrapePool], "\(target.scrapePool)")
         }
+    }
+
+    /// Pages that take long wait for each other, and nobody else waits for them.
+    @Test func heavyPagesKeepNobody() throws {
+        let line = "big_page_of_many_lines{number=\"0\"} 1\n"
+        let page = String(repeating: line, count: ScrapeEngine.heavyBytes / line.utf8.count + 1)
+        let server = try TestServer { request in request.path == "/heavy" ? .page(page) : .page("a 1\n") }
+        defer { server.stop() }
+        let store = BlockedStore()
+        var config = PrometheusConfig()
+        for (job, path) in [("heavy", "/heavy"), ("light", "/light")] {
+            var one = ScrapeConfig(jobName: job)
+            one.metricsPath = path
+            one.scrapeIntervalMs = 100
+            one.scrapeTimeoutMs = 100
+            if job == "heavy" { (one.scrapeIntervalMs, one.scrapeTimeoutMs) = (2000, 2000) }
+            one.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
+            config.scrapeConfigs.append(one)
+        }
+        let manager = ScrapeManager(store: store)
+        manager.apply(config)
+        try manager.start()
+        // Let go before the manager waits for its workers.
+        defer { manager.stop() }
+        defer { store.release() }
+        #expect(eventually { store.isHolding })
+        let before = store.lightBatches
+        #expect(eventually { store.lightBatches > before + 2 })
+        #expect(store.isHolding)
     }
 
     @Test func aClosedPortIsRefused() throws {

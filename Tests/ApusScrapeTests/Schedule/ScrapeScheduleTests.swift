@@ -81,6 +81,13 @@ import Testing
         #expect(snap.wallMs.map { alignment.align($0) } == snap.expected)
     }
 
+    @Test func ticksThatAreLeftAlone() {
+        var alignment = TickAlignment(intervalMs: 10_000, toleranceMs: 0)
+        #expect([1000, 11_001, 21_002].map { alignment.align($0) } == [1000, 11_001, 21_002])
+        alignment = TickAlignment(intervalMs: 10_000, toleranceMs: 50)
+        #expect([1000, 11_040, 21_060].map { alignment.align($0) } == [1000, 11_000, 21_060])
+    }
+
     struct Snap: Sendable {
         let intervalMs: Int64
         let wallMs: [Int64]

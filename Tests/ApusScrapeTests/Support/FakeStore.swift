@@ -112,6 +112,9 @@ final class FakeStore: SampleStore {
         }
     }
 
+    /// Appends so far.
+    var batches: Int { content.withLock { $0.batches } }
+
     func samples(_ labels: LabelSet) -> [Sample] {
         content.withLock { content in content.refs[labels].flatMap { content.samples[$0] } ?? [] }
     }

@@ -75,8 +75,12 @@ import Testing
                 == #"{"status":"success","data":{"yaml":"global:\n  scrape_interval: 1m\n"}}"#)
         var runtime = await server.get("/api/v1/status/runtimeinfo").text
         #expect(runtime.contains(#""startTime":"1970-01-12T13:51:40Z""#) && runtime.contains(#""reloadConfigSuccess":true,"lastConfigTime":"1970-01-12T13:46:40Z""#))
-        server.configuration.failed()
+        server.configuration.failed(atMs: 1_500)
         runtime = await server.get("/api/v1/status/runtimeinfo").text
         #expect(runtime.contains(#""reloadConfigSuccess":false"#))
+        let notes = await server.get("/api/v1/notifications").text
+        #expect(notes == #"{"status":"success","data":[{"text":"Configuration reload has failed.","date":"1970-01-01T00:00:01.5Z","active":true}]}"#)
+        server.configuration.loaded(PrometheusConfig(), yaml: "", atMs: 2_000)
+        #expect(await server.get("/api/v1/notifications").text == #"{"status":"success","data":[]}"#)
     }
 }

@@ -10,16 +10,7 @@ import ApusModel
 /// <https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto>. The only format that carries
 /// native histograms. A classic histogram or summary comes as the series that the text format would have had, with
 /// `_count`, `_sum` and `_bucket` behind the name.
-struct ProtobufParser {
-    /// What becomes of histograms.
-    struct Options {
-        /// Native ones are not wanted: the classic buckets beside them are read.
-        var ignoresNative = false
-        /// Classic buckets are read although there is a native histogram.
-        var keepsClassic = false
-        /// Classic histograms become native ones with custom bounds.
-        var convertsClassic = false
-    }
+struct ProtobufParser: EntryReader {
     /// Families that a metric type has a number for.
     private static let types: [UInt64: MetricType] = [0: .counter, 1: .gauge, 2: .summary, 3: .unknown, 4: .histogram, 5: .gaugehistogram]
 
@@ -32,7 +23,7 @@ struct ProtobufParser {
         var hash: UInt64 = 0
     }
 
-    private let options: Options
+    private let options: HistogramReading
     private let seed: HashSeed
     private var messages: WireReader
     private var family = Family()
@@ -42,7 +33,7 @@ struct ProtobufParser {
     /// Entries that were read and not yet handed out, in reverse.
     private var waiting: [ReadEntry] = []
 
-    init(_ page: Span<UInt8>, options: Options, seed: HashSeed) {
+    init(_ page: Span<UInt8>, options: HistogramReading, seed: HashSeed) {
         self.options = options
         self.seed = seed
         messages = WireReader(0..<page.count)

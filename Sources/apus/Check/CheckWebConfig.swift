@@ -1,0 +1,26 @@
+import ApusConfig
+import ArgumentParser
+
+/// `apus check web-config FILE…`: reads files for `--web.config.file`.
+struct CheckWebConfig: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "web-config", abstract: "Check if web configuration files are valid.",
+        discussion: "TLS, users and headers of the server's addresses. Exit status: 0 when all are valid, 1 when one is not.")
+
+    @Argument(help: "The web configuration files.")
+    var files: [String]
+
+    func run() throws {
+        var failed = false
+        for file in files {
+            do throws(ConfigError) {
+                _ = try WebConfig.load(file: file)
+                print("\(file) SUCCESS")
+            } catch {
+                failed = true
+                writeToStandardError("\(file) FAILED: \(error.messageWithoutFile)\n")
+            }
+        }
+        if failed { throw ExitCode(1) }
+    }
+}
