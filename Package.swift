@@ -15,12 +15,14 @@ let modules: [Target] = [
     .systemLibrary(name: "CSnappy", providers: [.apt(["libsnappy-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "CChecksum"),
+    .target(name: "CThreadRecord"),
     .target(name: "CWebAssets", exclude: ["Assets"]),
 
     .target(name: "ApusBytes", dependencies: ["CChecksum"], swiftSettings: strict),
     .target(name: "ApusModel", dependencies: ["ApusBytes"], swiftSettings: strict),
     .target(name: "ApusExposition", dependencies: ["ApusBytes", "ApusModel"], swiftSettings: strict),
-    .target(name: "ApusMetrics", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], swiftSettings: strict),
+    .target(
+        name: "ApusMetrics", dependencies: ["ApusBytes", "ApusModel", "ApusExposition", "CThreadRecord"], swiftSettings: strict),
     .target(name: "ApusRegex", dependencies: ["ApusBytes", "CRE2"], swiftSettings: strict),
     .target(name: "ApusStorage", dependencies: ["ApusBytes", "ApusModel", "ApusRegex"], swiftSettings: strict),
     .target(
@@ -86,7 +88,8 @@ let tests: [Target] = [
     .testTarget(
         name: "ApusExpositionTests", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], exclude: ["Golden"],
         swiftSettings: strict),
-    .testTarget(name: "ApusMetricsTests", dependencies: ["ApusBytes", "ApusModel", "ApusMetrics"], swiftSettings: strict),
+    .testTarget(
+        name: "ApusMetricsTests", dependencies: ["ApusBytes", "ApusModel", "ApusExposition", "ApusMetrics"], swiftSettings: strict),
     .testTarget(name: "ApusRegexTests", dependencies: ["ApusBytes", "ApusRegex"], swiftSettings: strict),
     .testTarget(
         name: "ApusTSDBTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusTSDB"],

@@ -13,7 +13,7 @@ import Testing
         "ApusRegex": ["ApusBytes", "CRE2"],
         "ApusStorage": ["ApusBytes", "ApusModel", "ApusRegex"],
         "ApusExposition": ["ApusBytes", "ApusModel"],
-        "ApusMetrics": ["ApusBytes", "ApusModel", "ApusExposition"],
+        "ApusMetrics": ["ApusBytes", "ApusModel", "ApusExposition", "CThreadRecord"],
         "ApusEndpoint": ["ApusModel", "ApusMetrics", "CZlib", "NIOCore", "NIOPosix", "NIOHTTP1"],
         "ApusTSDB": ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "CSnappy", "CZstd"],
         "ApusPromQL": ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage"],

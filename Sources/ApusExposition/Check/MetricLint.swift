@@ -1,15 +1,20 @@
 import ApusBytes
-import ApusExposition
 import ApusModel
 
 /// What is not as the naming rules of Prometheus want it: <https://prometheus.io/docs/practices/naming/>.
 ///
-/// Reads a page, collects its families, and lets each rule look at each family.
-struct MetricsLint {
-    struct Finding: Hashable, Comparable {
-        let metric: String
-        let problem: String
-        static func < (left: Finding, right: Finding) -> Bool { (left.metric, left.problem) < (right.metric, right.problem) }
+/// Reads a page, or takes families as they are, and lets each rule look at each family.
+public struct MetricLint: Sendable {
+    /// What is wrong with one metric, in promtool's words.
+    public struct Finding: Hashable, Comparable, Sendable, CustomStringConvertible {
+        public let metric: String
+        public let problem: String
+        public init(metric: String, problem: String) {
+            self.metric = metric
+            self.problem = problem
+        }
+        public var description: String { "\(metric) \(problem)" }
+        public static func < (left: Finding, right: Finding) -> Bool { (left.metric, left.problem) < (right.metric, right.problem) }
     }
 
     /// What a page says of the series that share a name.
@@ -24,8 +29,23 @@ struct MetricsLint {
 
     private var families: [String: Family] = [:]
 
+    public init() {}
+
+    /// What is wrong with these families, in order of name.
+    public static func findings(in families: [FamilySnapshot]) -> [Finding] {
+        var lint = MetricLint()
+        for family in families {
+            lint.change(family.name.description) { found in
+                found.type = family.type
+                found.hasHelp = !family.help.isEmpty
+                for point in family.points { for label in point.labels { found.labelNames.insert(label.name.description) } }
+            }
+        }
+        return lint.findings
+    }
+
     /// - Throws: `ExpositionError` where the page can't be parsed.
-    mutating func read(_ page: [UInt8]) throws(ExpositionError) {
+    public mutating func read(_ page: [UInt8]) throws(ExpositionError) {
         var parser = TextParser()
         while let entry = try parser.next(page.span) {
             switch entry {
@@ -45,7 +65,7 @@ struct MetricsLint {
 
     /// The same of a page of OpenMetrics, where the name of a counter's family is without `_total`.
     /// - Throws: `ExpositionError` where the page is not as the standard wants it.
-    mutating func readOpenMetrics(_ page: [UInt8]) throws(ExpositionError) {
+    public mutating func readOpenMetrics(_ page: [UInt8]) throws(ExpositionError) {
         for family in try OpenMetricsChecker.check(page.span) {
             let name = family.type == .counter ? family.name + "_total" : family.name
             change(name.description) { found in
@@ -72,7 +92,7 @@ struct MetricsLint {
     }
 
     /// All findings, in order of name.
-    var findings: [Finding] {
+    public var findings: [Finding] {
         families.values.flatMap { family in
             Self.rules.flatMap { rule in rule(family).map { Finding(metric: family.name, problem: $0) } }
         }.sorted()
