@@ -32,11 +32,11 @@ import Testing
         return registry
     }
 
-    @Test("promtool reads the text format and finds no fault with it", .enabled(if: promtool != nil, "promtool is not installed"))
+    @Test("promtool reads the text format and finds no fault with it", .enabled(if: Readers.promtool != nil, "promtool is not installed"))
     func promtoolReads() throws {
         var page: [UInt8] = []
         try makeRegistry().render(into: &page)
-        let (status, output) = try run(try #require(promtool), ["check", "metrics"], input: page)
+        let (status, output) = try Readers.run(try #require(Readers.promtool), ["check", "metrics"], input: page)
         // What it complains of here is how the process collectors of all clients are named.
         let complaints = output.split(separator: "\n").filter { !$0.hasPrefix("process_") }
         #expect(complaints == [], "\(output)")
@@ -45,7 +45,7 @@ import Testing
 
     @Test(
         "the Python client reads text and OpenMetrics, sample by sample",
-        .enabled(if: python != nil, "no Python has prometheus_client"), arguments: [PageEncoding.text, .openMetrics])
+        .enabled(if: Readers.python != nil, "no Python has prometheus_client"), arguments: [PageEncoding.text, .openMetrics])
     func pythonReads(encoding: PageEncoding) throws {
         let registry = try makeRegistry()
         var created = encoding
@@ -61,7 +61,7 @@ import Testing
                     for sample in family.samples:
                         print(family.type, sample.name, sorted(sample.labels.items()), float(sample.value), sample.exemplar is not None)
                 """
-            let (status, output) = try run(try #require(python), ["-c", script], input: page)
+            let (status, output) = try Readers.run(try #require(Readers.python), ["-c", script], input: page)
             #expect(status == 0, "\(output)")
             let lines = Set(output.split(separator: "\n").map(String.init))
             #expect(
@@ -111,15 +111,14 @@ import Testing
         #expect(found[["__name__": "worker_phase", "worker_phase": "running", "zone": "eu"]] == 1)
         #expect(found[["__name__": "odd", "zone": "eu"]] == .infinity)
     }
+}
 
-    // MARK: Programs
-
-    private static let promtool = find(["promtool"]) { _ in true }
-    private static let python = find(["python3"]) { python in
+/// The readers that this machine has.
+private enum Readers {
+    static let promtool = find(["promtool"]) { _ in true }
+    static let python = find(["python3"]) { python in
         (try? run(python, ["-c", "import prometheus_client"], input: []).status) == 0
     }
-    private var promtool: URL? { Self.promtool }
-    private var python: URL? { Self.python }
 
     /// The first program of one of these names that is good, where the machine has it.
     private static func find(_ names: [String], _ isGood: (URL) -> Bool) -> URL? {
@@ -135,7 +134,7 @@ import Testing
         return nil
     }
 
-    private static func run(_ program: URL, _ arguments: [String], input: [UInt8]) throws -> (status: Int32, output: String) {
+    static func run(_ program: URL, _ arguments: [String], input: [UInt8]) throws -> (status: Int32, output: String) {
         let file = FileManager.default.temporaryDirectory.appending(path: "apus-page-\(UUID().uuidString)")
         try Data(input).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
@@ -150,8 +149,5 @@ import Testing
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         return (process.terminationStatus, text)
-    }
-    private func run(_ program: URL, _ arguments: [String], input: [UInt8]) throws -> (status: Int32, output: String) {
-        try Self.run(program, arguments, input: input)
     }
 }
