@@ -36,10 +36,27 @@ struct ProcessCollector: Sendable {
             sink.gauge(
                 "process_resident_memory_bytes", help: "Resident memory size in bytes.", stat.residentPages * pageSizeBytes)
             sink.gauge("process_threads", help: "Number of operating system threads in the process.", stat.threads)
-            if let boot = readFile("\(proc)/stat").flatMap(bootTimeSeconds) {
-                let start = boot + stat.startTicks / ticksPerSecond
+            // The name of swift-system-metrics.
+            sink.gauge("process_thread_count", help: "Number of operating system threads in the process.", stat.threads)
+            sink.counter(
+                "process_page_faults_minor_total", help: "Page faults of the process that needed no reading from a disk.",
+                stat.minorFaults)
+            sink.counter(
+                "process_page_faults_major_total", help: "Page faults of the process that needed reading from a disk.",
+                stat.majorFaults)
+            if let start = startTimeSeconds(stat) {
                 sink.gauge("process_start_time_seconds", help: "Start time of the process since unix epoch in seconds.", start)
             }
+        }
+        var usage = rusage()
+        // 0 is RUSAGE_SELF, whose type differs from system to system.
+        if unsafe getrusage(.init(0), &usage) == 0 {
+            sink.counter(
+                "process_block_input_operations_total", help: "Times that a disk had to be read for the process.",
+                Double(usage.ru_inblock))
+            sink.counter(
+                "process_block_output_operations_total", help: "Times that a disk had to be written for the process.",
+                Double(usage.ru_oublock))
         }
         if let count = openDescriptors() {
             sink.gauge("process_open_fds", help: "Number of open file descriptors.", count)
@@ -60,6 +77,13 @@ struct ProcessCollector: Sendable {
             sink.counter(
                 "process_network_transmit_bytes_total", help: "Number of bytes sent by the process over the network.", sent)
         }
+    }
+
+    /// Seconds since the epoch.
+    func startTimeSeconds() -> Double? { readFile("\(proc)/self/stat").flatMap(ProcessStat.init).flatMap(startTimeSeconds) }
+
+    private func startTimeSeconds(_ stat: ProcessStat) -> Double? {
+        readFile("\(proc)/stat").flatMap(bootTimeSeconds).map { $0 + stat.startTicks / ticksPerSecond }
     }
 
     /// `btime 1700000000` of `/proc/stat`.
@@ -116,6 +140,8 @@ struct ProcessCollector: Sendable {
 
 /// What is wanted of `/proc/self/stat`; proc(5) numbers the fields from 1, and the second may hold spaces.
 struct ProcessStat: Sendable, Equatable {
+    let minorFaults: Double
+    let majorFaults: Double
     let cpuTicks: Double
     let threads: Double
     let startTicks: Double
@@ -127,10 +153,12 @@ struct ProcessStat: Sendable, Equatable {
         // Begins with field 3, the state.
         let fields = stat[stat.index(after: nameEnd)...].split(separator: " ")
         func field(_ number: Int) -> Double? { number - 3 < fields.count ? Double(fields[number - 3]) : nil }
-        guard let user = field(14), let system = field(15), let threads = field(20), let start = field(22),
+        guard let minor = field(10), let major = field(12), let user = field(14), let system = field(15), let threads = field(20), let start = field(22),
             let virtual = field(23),
             let resident = field(24)
         else { return nil }
+        minorFaults = minor
+        majorFaults = major
         cpuTicks = user + system
         self.threads = threads
         startTicks = start

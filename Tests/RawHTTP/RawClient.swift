@@ -1,22 +1,22 @@
 import Glibc
 
-/// Speaks HTTP over a plain socket, so that a test sees every byte.
-enum RawClient {
-    struct Answer {
-        let status: Int
+/// Speaks HTTP over a plain socket, so that a test sees every byte. For the tests of several modules.
+public enum RawClient {
+    public struct Answer: Sendable {
+        public let status: Int
         /// Names in lower case.
-        let headers: [String: String]
-        let bytes: [UInt8]
-        var body: String { String(decoding: bytes, as: UTF8.self) }
+        public let headers: [String: String]
+        public let bytes: [UInt8]
+        public var body: String { String(decoding: bytes, as: UTF8.self) }
     }
-    struct Failure: Error { let message: String }
+    public struct Failure: Error { public let message: String }
 
-    static func get(_ path: String, port: Int) async throws -> Answer {
+    public static func get(_ path: String, port: Int) async throws -> Answer {
         try await send("GET \(path) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", port: port)
     }
 
     /// Sends `request` and reads until the server closes. Off the cooperative threads, which must not block.
-    static func send(_ request: String, port: Int) async throws -> Answer {
+    public static func send(_ request: String, port: Int) async throws -> Answer {
         let bytes = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<[UInt8], any Error>) in
             let work = Work { continuation.resume(with: Result { try exchange(request, port: port) }) }
             var thread = pthread_t()
@@ -33,7 +33,7 @@ enum RawClient {
         return readAll(descriptor)
     }
 
-    static func connect(port: Int) throws -> Int32 {
+    public static func connect(port: Int) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -51,7 +51,7 @@ enum RawClient {
         return descriptor
     }
 
-    static func write(_ text: String, to descriptor: Int32) throws {
+    public static func write(_ text: String, to descriptor: Int32) throws {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes {
@@ -62,7 +62,7 @@ enum RawClient {
         }
     }
 
-    static func readAll(_ descriptor: Int32) -> [UInt8] {
+    public static func readAll(_ descriptor: Int32) -> [UInt8] {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {

@@ -1,20 +1,25 @@
 import NIOCore
 import NIOHTTP1
 
-/// Counts the bytes of a request before its header ends, and answers 431 when they are too many.
+/// Watches a request until its header ends: too many bytes are answered with 431, too much time closes the connection.
 ///
-/// Stands before the decoder, which has limits too, but fixed and larger ones.
-final class HeaderLimit: ChannelInboundHandler {
+/// Stands before the decoder, which has limits too, but fixed and larger ones, and none of time.
+final class RequestGuard: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let limit: Int
+    private let timeout: TimeAmount
     private var count = 0
     /// How many bytes of the blank line that ends a header were seen.
     private var blankLine = 0
+    private var deadline: Scheduled<Void>?
 
-    init(bytes: Int) { limit = bytes }
+    init(_ limits: EndpointLimits) {
+        limit = limits.headerBytes
+        timeout = .milliseconds(limits.headerMs)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
@@ -36,6 +41,18 @@ final class HeaderLimit: ChannelInboundHandler {
             context.close(promise: nil)
             return
         }
+        if count == 0 {
+            deadline?.cancel()
+            deadline = nil
+        } else if deadline == nil {
+            let channel = context.channel
+            deadline = context.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }
+        }
         context.fireChannelRead(data)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        context.fireChannelInactive()
     }
 }
