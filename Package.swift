@@ -219,7 +219,10 @@ let tests: [Target] = [
         swiftSettings: strict),
     .testTarget(
         name: "EndToEndTests",
-        dependencies: ["ApusBytes", "ApusModel", "ApusStorage", "ApusTSDB", "apus", "shop-service"],
+        dependencies: [
+            "ApusBytes", "ApusModel", "ApusStorage", "ApusTSDB", "ApusMetrics", "ApusEndpoint", "ApusEndpointTLS", "ApusSwiftMetrics",
+            "ApusCollectors", "ApusNIOMetrics", "apus", "shop-service", .product(name: "NIOPosix", package: "swift-nio"),
+        ],
         swiftSettings: strict),
     .testTarget(name: "RepositoryTests", swiftSettings: strict),
 ]

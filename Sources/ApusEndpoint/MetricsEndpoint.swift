@@ -95,7 +95,13 @@ public final class MetricsEndpoint: Sendable {
             waiting.cancelAll()
             connections.abort()
         }
+        responder.abandon()
         try? await group.shutdownGracefully()
-        try? await pool.shutdownGracefully()
+        // A collector that hangs must not hang who stops: its thread ends when it does.
+        if responder.scrapesInFlight == 0 {
+            try? await pool.shutdownGracefully()
+        } else {
+            pool.shutdownGracefully { _ in }
+        }
     }
 }

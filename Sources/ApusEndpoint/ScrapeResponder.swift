@@ -16,6 +16,8 @@ public final class ScrapeResponder: Sendable {
     private let security: (any EndpointSecurity)?
     private let metrics: HandlerMetrics?
     private let inFlight = Atomic<Int>(0)
+    /// Answers that somebody waits for.
+    private let pending = Locked<[ObjectIdentifier: FirstAnswer]>([:])
     private let processStart: String?
 
     /// - Parameter pool: whose threads make pages. It must have been started.
@@ -71,6 +73,7 @@ public final class ScrapeResponder: Sendable {
         }
         metrics?.inFlight.increment()
         let answer = FirstAnswer(eventLoop.makePromise(of: EndpointResponse.self))
+        pending.withLock { $0[ObjectIdentifier(answer)] = answer }
         var deadline: Scheduled<Void>?
         if options.limits.scrapeMs > 0 {
             deadline = eventLoop.scheduleTask(in: .milliseconds(options.limits.scrapeMs)) {
@@ -94,8 +97,19 @@ public final class ScrapeResponder: Sendable {
             let response = self.security?.refusal(of: request()) ?? make()
             answer.give { self.finished(response, counts: counts) }
         }
-        if let deadline { answer.future.whenComplete { _ in deadline.cancel() } }
+        let scheduled = deadline
+        answer.future.whenComplete { _ in
+            scheduled?.cancel()
+            self.pending.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(answer)) }
+        }
         return answer.future
+    }
+
+    /// Answers all who still wait: before their event loop stops, after which nobody could.
+    func abandon() {
+        for answer in pending.withLock({ Array($0.values) }) {
+            answer.give { EndpointResponse(status: 503, text: "Shutting down.") }
+        }
     }
 
     private func finished(_ response: EndpointResponse, counts: Bool) -> EndpointResponse {

@@ -157,6 +157,26 @@ import Testing
         await endpoint.stop()
     }
 
+    @Test("stopping does not wait for a collector that hangs longer than it is told to")
+    func stopWhileHanging() async throws {
+        let registry = MetricRegistry()
+        let gate = Gate()
+        try registry.gauge("slow", help: "Waits.") {
+            gate.enter()
+            return 7
+        }
+        var options = EndpointOptions()
+        options.limits.stopMs = 20
+        let endpoint = try await MetricsEndpoint.start(registry, port: 0, options: options)
+        let client = try RawClient.connect(port: endpoint.port)
+        try RawClient.write("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n", to: client)
+        await gate.untilEntered()
+        await endpoint.stop()
+        close(client)
+        gate.open()
+        while endpoint.responder.scrapesInFlight > 0 { await Task.yield() }
+    }
+
     @Test("a port in use is an error, and leaves nothing behind")
     func portInUse() async throws {
         let endpoint = try await start()

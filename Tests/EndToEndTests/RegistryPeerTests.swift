@@ -1,0 +1,114 @@
+import ApusCollectors
+import ApusEndpoint
+import ApusEndpointTLS
+import ApusMetrics
+import ApusNIOMetrics
+import ApusSwiftMetrics
+import Foundation
+import NIOPosix
+import Testing
+
+/// The registry library as Prometheus's own programs see it.
+@Suite("Registry and Prometheus") struct RegistryPeerTests {
+    private static func folder() throws -> URL {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "apus-registry-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        return folder
+    }
+
+    /// A registry with everything that the library can show.
+    private static func everything() throws -> MetricRegistry {
+        let registry = MetricRegistry()
+        registry.registerProcessMetrics()
+        registry.registerAllocatorMetrics()
+        try registry.registerRuntimeMetrics()
+        _ = try TaskProbe(registry)
+        let factory = RegistryMetricsFactory(registry)
+        factory.makeCounter(label: "hb.requests", dimensions: [("route", "/\"\\\n"), ("status", "200")]).increment(by: 7)
+        factory.makeCounter(label: "hb.requests", dimensions: [("error", "timeout")]).increment(by: 1)
+        factory.makeTimer(label: "http.server.request.duration", dimensions: [("le", "x")]).recordNanoseconds(30_000_000)
+        try registry.counter("shop_orders_total", help: "Orders taken.").increment(by: 3)
+        return registry
+    }
+
+    @Test(
+        "promtool finds nothing to say about the page",
+        .enabled(if: Programs.promtool != nil, "there is no promtool on PATH or in APUS_PEERS"))
+    func lint() async throws {
+        let promtool = try #require(Programs.promtool)
+        let folder = try Self.folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let registry = try Self.everything()
+        let group: MultiThreadedEventLoopGroup = try {
+            let loops = try EventLoopMetrics(registry)
+            return MultiThreadedEventLoopGroup(numberOfThreads: 1, metricsDelegate: loops)
+        }()
+        try await group.next().submit {}.get()
+        let page = folder.appending(path: "page.prom")
+        try registry.writeTextFile(page.path)
+        let check = try ChildProcess(
+            URL(filePath: "/bin/sh"), ["-c", "exec '\(promtool.path)' check metrics < '\(page.path)'"], in: folder)
+        #expect(check.exitStatus() == 0, "\(check.output)")
+        #expect(check.output == "")
+        try await group.shutdownGracefully()
+    }
+
+    @Test(
+        "Prometheus scrapes the endpoint over TLS with a password, and reads what was counted",
+        .enabled(if: Programs.prometheus3 != nil, "there is no prometheus 3 on PATH or in APUS_PEERS"))
+    func scrape() async throws {
+        let prometheus = try #require(Programs.prometheus3)
+        let folder = try Self.folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func write(_ name: String, _ text: String) throws {
+            try text.write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
+        }
+        try write("server.crt", EndpointCertificate.certificate)
+        try write("server.key", EndpointCertificate.key)
+        // The password is "secret".
+        try write(
+            "web.yml",
+            """
+            tls_server_config:
+              cert_file: server.crt
+              key_file: server.key
+            basic_auth_users:
+              alice: $2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW
+
+            """)
+        let registry = try Self.everything()
+        let endpoint = try await MetricsEndpoint.start(
+            registry, port: 0, security: try WebConfigSecurity(folder.appending(path: "web.yml").path))
+        try write(
+            "prometheus.yml",
+            """
+            scrape_configs:
+              - job_name: registry
+                scrape_interval: 1s
+                scheme: https
+                tls_config: {insecure_skip_verify: true}
+                basic_auth: {username: alice, password: secret}
+                static_configs: [{targets: ["127.0.0.1:\(endpoint.port)"]}]
+
+            """)
+        let port = Programs.freePort()
+        let server = try ChildProcess(
+            prometheus,
+            [
+                "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:\(port)",
+                "--enable-feature=native-histograms,exemplar-storage",
+            ], in: folder)
+        func value(_ query: String) -> Double? {
+            request("GET", "http://127.0.0.1:\(port)/api/v1/query?" + encoded(["query": query]))?.json["data"]["result"][0]["value"][1].string
+                .flatMap { Double($0) }
+        }
+        #expect(eventually { value("up{job=\"registry\"}") == 1 }, "\(server.output)")
+        #expect(eventually { value("shop_orders_total") == 3 })
+        #expect(value("sum(hb_requests_total)") == 8)
+        #expect(value("hb_requests_total{route=\"/\\\"\\\\\\n\"}") == 7)
+        #expect(value("http_server_request_duration_seconds_count{exported_le=\"x\"}") == 1)
+        #expect(value("count({__name__=~\"process_.+\"}) > 10") != nil)
+        server.stop()
+        await endpoint.stop()
+    }
+}
