@@ -1,9 +1,15 @@
+public import ApusExposition
+
 /// What an endpoint serves, and where.
 public struct EndpointOptions: Sendable {
     /// Where the page is.
     public var path = "/metrics"
     /// Where it is told that the process answers, without asking the registry.
     public var healthPaths = ["/-/healthy", "/-/ready", "/healthz"]
+    /// The formats that a client may choose from with its `Accept` header. One that names none of them gets the text format.
+    public var formats = PageEncoding.offeredFormats
+    /// Whether OpenMetrics pages tell when counting began as series of their own, `…_created`.
+    public var writesCreatedSeries = false
     /// Whether pages are compressed for who takes that.
     public var compresses = true
     /// Whether the registry also shows what the endpoint does, under the names that Go's handler has:

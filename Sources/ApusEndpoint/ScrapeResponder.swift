@@ -1,10 +1,11 @@
+import ApusExposition
 public import ApusMetrics
 import ApusModel
 public import NIOCore
 public import NIOPosix
 import Synchronization
 
-/// Answers requests for a registry's page: routes, limits, filters, compression. It knows no sockets: `MetricsEndpoint`
+/// Answers requests for a registry's page: routes, limits, formats, filters, compression. It knows no sockets: `MetricsEndpoint`
 /// and `MetricsChannelHandler` bring it HTTP from SwiftNIO, `ApusHummingbird` from Hummingbird, and any server can with
 /// `respond`.
 ///
@@ -52,16 +53,21 @@ public final class ScrapeResponder: Sendable {
         let isPage = request.path == options.path
         guard isPage else {
             if security == nil { return eventLoop.makeSucceededFuture(other(request)) }
-            return run(on: eventLoop, counts: false) { self.other(request) } request: { request }
+            return run(request, on: eventLoop, counts: false) { .now(self.other(request)) }
         }
-        return run(on: eventLoop, counts: true) { self.page(request) } request: { request }
+        return run(request, on: eventLoop, counts: true) { self.page(request) }
     }
 
     // MARK: Threads, time and numbers
 
+    /// An answer, or who makes it when asynchronous collectors have given what they have.
+    private enum Work {
+        case now(EndpointResponse)
+        case later(@Sendable () async -> EndpointResponse)
+    }
+
     private func run(
-        on eventLoop: any EventLoop, counts: Bool, _ make: @escaping @Sendable () -> EndpointResponse,
-        request: @escaping @Sendable () -> EndpointRequest
+        _ request: EndpointRequest, on eventLoop: any EventLoop, counts: Bool, _ make: @escaping @Sendable () -> Work
     ) -> EventLoopFuture<EndpointResponse> {
         // Passwords are checked on the same threads, so health with a password takes its place too.
         let limit = max(1, options.limits.scrapesInFlight)
@@ -84,18 +90,29 @@ public final class ScrapeResponder: Sendable {
                 }
             }
         }
+        let end: @Sendable () -> Void = {
+            self.inFlight.wrappingSubtract(1, ordering: .relaxed)
+            self.metrics?.inFlight.decrement()
+        }
         pool.submit { state in
-            defer {
-                self.inFlight.wrappingSubtract(1, ordering: .relaxed)
-                self.metrics?.inFlight.decrement()
-            }
-            // Nobody waits any more, or the pool is closing.
-            if answer.isGiven { return }
+            // Nobody waits any more.
+            if answer.isGiven { return end() }
             guard case .active = state else {
-                return answer.give { self.finished(EndpointResponse(status: 503, text: "Shutting down."), counts: counts) }
+                answer.give { self.finished(EndpointResponse(status: 503, text: "Shutting down."), counts: counts) }
+                return end()
             }
-            let response = self.security?.refusal(of: request()) ?? make()
-            answer.give { self.finished(response, counts: counts) }
+            let work = self.security?.refusal(of: request).map { .now($0) } ?? make()
+            switch work {
+            case .now(let response):
+                answer.give { self.finished(response, counts: counts) }
+                end()
+            case .later(let make):
+                Task {
+                    let response = await make()
+                    answer.give { self.finished(response, counts: counts) }
+                    end()
+                }
+            }
         }
         let scheduled = deadline
         answer.future.whenComplete { _ in
@@ -133,18 +150,42 @@ public final class ScrapeResponder: Sendable {
         return EndpointResponse(status: 405, text: "Method not allowed: use GET or HEAD.", headers: [("Allow", "GET, HEAD")])
     }
 
-    private func page(_ request: EndpointRequest) -> EndpointResponse {
-        if let refused = refusedMethod(request) { return refused }
+    private func page(_ request: EndpointRequest) -> Work {
+        if let refused = refusedMethod(request) { return .now(refused) }
         guard let filter = NameFilter(query: request.query, limit: options.limits.names) else {
-            return EndpointResponse(status: 400, text: "More than \(options.limits.names) names in name[].")
+            return .now(EndpointResponse(status: 400, text: "More than \(options.limits.names) names in name[]."))
         }
-        var response = EndpointResponse()
-        response.body = makePage(filter, &response)
+        var encoding = PageEncoding.negotiate(accept: request.header("accept"), offering: options.formats)
+        encoding.writesCreatedSeries = options.writesCreatedSeries
+        let chosen = encoding
+        if registry.hasAsyncCollectors {
+            return .later { [self] in
+                let page = filter.names.isEmpty ? await registry.page(as: chosen) : write(await registry.gatherAll(), filter, chosen)
+                return response(page, chosen, request)
+            }
+        }
+        var page: [UInt8] = []
+        if filter.names.isEmpty {
+            registry.render(into: &page, as: chosen)
+        } else {
+            page = write(registry.gather(), filter, chosen)
+        }
+        return .now(response(page, chosen, request))
+    }
+
+    /// The families that a filter wants, as a page.
+    private func write(_ families: [FamilySnapshot], _ filter: NameFilter, _ encoding: PageEncoding) -> [UInt8] {
+        var writer = PageWriter(encoding)
+        for family in families where filter.wants(family.name.bytes[...]) { writer.write(family) }
+        return writer.finish()
+    }
+
+    private func response(_ page: [UInt8], _ encoding: PageEncoding, _ request: EndpointRequest) -> EndpointResponse {
+        var response = EndpointResponse(headers: [("Content-Type", encoding.contentType)], body: page)
         if let processStart { response.headers.append(("Process-Start-Time-Unix", processStart)) }
-        guard options.compresses else { return response }
-        response.headers.append(("Vary", "Accept-Encoding"))
-        if let coding = ContentCoding(accepted: request.header("accept-encoding")) {
-            if let compressed = coding.compressed(response.body) {
+        response.headers.append(("Vary", options.compresses ? "Accept, Accept-Encoding" : "Accept"))
+        if options.compresses, let coding = ContentCoding(accepted: request.header("accept-encoding")) {
+            if let compressed = coding.compressed(page) {
                 response.headers.append(("Content-Encoding", coding.rawValue))
                 response.body = compressed
             } else {
@@ -152,28 +193,6 @@ public final class ScrapeResponder: Sendable {
             }
         }
         return response
-    }
-
-    private func makePage(_ filter: NameFilter, _ response: inout EndpointResponse) -> [UInt8] {
-        response.headers.append(("Content-Type", registry.contentType))
-        let page = registry.renderText()
-        return filter.names.isEmpty ? page : families(of: page, filter)
-    }
-
-    /// The families of a page in the text format that a filter wants: each begins with its line of help.
-    private func families(of page: [UInt8], _ filter: NameFilter) -> [UInt8] {
-        var result: [UInt8] = []
-        var isWanted = false
-        let help = Array("# HELP ".utf8)
-        for line in page.split(separator: UInt8(ascii: "\n")) {
-            if line.starts(with: help) {
-                isWanted = filter.wants(line.dropFirst(help.count).prefix { $0 != UInt8(ascii: " ") })
-            }
-            guard isWanted else { continue }
-            result.append(contentsOf: line)
-            result.append(UInt8(ascii: "\n"))
-        }
-        return result
     }
 }
 

@@ -118,6 +118,13 @@ final class RegistryCore: Sendable {
         return found
     }
 
+    /// Whether there are collectors, of included registries too, that can only be waited for.
+    var hasLaterCollectors: Bool {
+        cores.contains { core in
+            core.collectors.contains { if case .later = $0 { true } else { false } }
+        }
+    }
+
     private var collectors: [Collector] { state.withLock { $0.collectors.map(\.collector) } }
 
     /// What the collectors give that run on this thread.

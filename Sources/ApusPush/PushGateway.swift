@@ -65,16 +65,16 @@ public struct PushGateway: Sendable {
     }
 
     /// Replaces all metrics of the group (`PUT`).
-    public func push(_ registry: MetricRegistry) async throws(Failure) { try await send("PUT", try page(registry)) }
+    public func push(_ registry: MetricRegistry) async throws(Failure) { try await send("PUT", try await page(registry)) }
 
     /// Replaces those metrics of the group that have a name which is in the registry (`POST`).
-    public func add(_ registry: MetricRegistry) async throws(Failure) { try await send("POST", try page(registry)) }
+    public func add(_ registry: MetricRegistry) async throws(Failure) { try await send("POST", try await page(registry)) }
 
     /// Deletes all metrics of the group.
     public func delete() async throws(Failure) { try await send("DELETE", nil) }
 
-    private func page(_ registry: MetricRegistry) throws(Failure) -> (type: String, bytes: [UInt8]) {
-        let page = registry.renderText()
+    private func page(_ registry: MetricRegistry) async throws(Failure) -> (type: String, bytes: [UInt8]) {
+        let page = await registry.page()
         for name in groupingNames where LabelSearch(name).isIn(page) { throw .labelIsGrouped(name) }
         return (registry.contentType, page)
     }

@@ -11,9 +11,9 @@ public import ApusStorage
 ///     try sampler.sample()        // as often as wanted
 ///     sampler.end()               // the series end here
 ///
-/// The page is written and read again, which sounds like a detour and is none: the scanner expects the series that stood
-/// in the page last time, so a series costs tens of nanoseconds, no allocation, and ends with a staleness marker when it
-/// is gone. Native histograms and exemplars come along.
+/// The page is written and read again, in the format that carries everything, which sounds like a detour and is none: a
+/// series that stood in the page last time is known by a hash of its bytes, needs no label set, and ends with a staleness
+/// marker when it is gone. Native histograms and exemplars come along; asynchronous collectors do not, since nobody waits.
 public final class RegistrySampler: Sendable {
     /// What one sampling did.
     public struct Report: Sendable, Equatable {
@@ -83,11 +83,14 @@ public final class RegistrySampler: Sendable {
         swap(&page, &state.page)
         defer { swap(&page, &state.page) }
         page.removeAll(keepingCapacity: true)
-        registry.render(into: &page)
+        registry.render(into: &page, as: .protobuf)
         var report = Report()
         var resolver = Resolver(store: store, labels: labels)
+        var options = PageScanner.Options(timestampMs: now)
+        options.format = .protobuf
+        options.keepsClassicHistograms = true
         do throws(ScanError) {
-            try scanner.scan(page.span, options: .init(timestampMs: now), scratch: state.scratch, resolver: &resolver)
+            try scanner.scan(page.span, options: options, scratch: state.scratch, resolver: &resolver)
         } catch {
             _ = scanner.abort()
             // Our own page, which we wrote: only a store can be in the way.

@@ -138,12 +138,17 @@ final class FamilyTable: Sendable {
         case .gauge: return (try? registry.openGauge(name, help: help, seriesLimit: limit)).map { .gauge($0) }
         case .recorder, .timer:
             let usual = kind == .timer ? options.timerBuckets : options.recorderBuckets
-            for buckets in [options.buckets[label] ?? usual, .requestSeconds] {
-                do {
-                    return .histogram(try registry.openHistogram(name, help: help, buckets: buckets, seriesLimit: limit))
-                } catch MetricError.invalidBuckets {
-                    conflicts.add(.unusable, label, "its buckets are not finite numbers in increasing order: replaced by those of requests")
-                } catch { return nil }
+            let wanted = (options.buckets[label] ?? usual, options.nativeBuckets)
+            for (buckets, native) in [wanted, (.requestSeconds, nil)] {
+                do throws(MetricError) {
+                    return .histogram(
+                        try registry.openHistogram(name, help: help, buckets: buckets, native: native, seriesLimit: limit))
+                } catch {
+                    switch error {
+                    case .declaredDifferently, .nameTaken: return nil
+                    default: conflicts.add(.unusable, label, "\(error): replaced by those of requests")
+                    }
+                }
             }
             return nil
         }

@@ -17,6 +17,9 @@ public struct SwiftMetricsOptions: Sendable {
     public var recorderBuckets = Buckets.exponential(start: 1, factor: 4, count: 16)
     /// The buckets of single timers and recorders, by label as the library writes it.
     public var buckets: [String: Buckets] = [:]
+    /// Exponential buckets for timers and for recorders that aggregate, beside the classic ones; nil for none. Only formats
+    /// that carry them show them: see `NativeBuckets`.
+    public var nativeBuckets: NativeBuckets?
     /// The help text of single metrics, by label as the library writes it; otherwise it names the label.
     public var help: [String: String] = [:]
     /// How many series a metric may have beside its overflow series; nil for what the registry says.

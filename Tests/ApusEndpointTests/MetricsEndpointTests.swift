@@ -29,7 +29,7 @@ import Testing
         for path in ["/metrics", "/metrics?x=1"] {
             let answer = try await RawClient.get(path, port: endpoint.port)
             #expect(answer.status == 200)
-            #expect(answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
+            #expect(answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
             #expect(answer.headers["content-length"] == String(Self.page.utf8.count))
             #expect(answer.headers["content-encoding"] == nil)
             #expect(answer.body == Self.page)
@@ -190,7 +190,7 @@ import Testing
         let endpoint = try await start()
         let answer = try await RawClient.send(request, port: endpoint.port)
         #expect(answer.headers["content-encoding"] == "zstd")
-        #expect(answer.headers["vary"] == "Accept-Encoding")
+        #expect(answer.headers["vary"] == "Accept, Accept-Encoding")
         var plain = [UInt8](repeating: 0, count: 1 << 16)
         let count = unsafe plain.withUnsafeMutableBytes { output in
             unsafe answer.bytes.withUnsafeBytes { input in
@@ -275,6 +275,47 @@ import Testing
         #expect(try await names("?names=c") == ["a_total", "b_total", "c", "h_seconds"])
         let many = (0...1000).map { "name[]=\($0)" }.joined(separator: "&")
         #expect(try await RawClient.get("/metrics?" + many, port: endpoint.port).status == 400)
+        await endpoint.stop()
+    }
+
+    @Test("the format is the one asked for, of those offered; name[] works in each")
+    func formats() async throws {
+        let registry = MetricRegistry()
+        try registry.counter("a_total", help: "A.").increment(by: 3)
+        try registry.counter("b_total", help: "B.").increment()
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+        func get(_ accept: String, port: Int) async throws -> RawClient.Answer {
+            try await RawClient.send(
+                "GET /metrics?name[]=a_total HTTP/1.1\r\nHost: t\r\nAccept: \(accept)\r\nConnection: close\r\n\r\n", port: port)
+        }
+        let endpoint = try await MetricsEndpoint.start(registry, port: 0)
+        let open = try await get(prometheus, port: endpoint.port)
+        #expect(open.headers["content-type"]?.hasPrefix("application/openmetrics-text; version=1.0.0") == true)
+        #expect(open.body == "# HELP a A.\n# TYPE a counter\na_total 3.0\n# EOF\n")
+        let protobuf = try await get(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", port: endpoint.port)
+        #expect(protobuf.headers["content-type"]?.hasPrefix("application/vnd.google.protobuf") == true)
+        #expect(protobuf.bytes.count < 60 && !protobuf.bytes.isEmpty)
+        #expect(try await get("image/png", port: endpoint.port).body == Self.page)
+        await endpoint.stop()
+        var options = EndpointOptions()
+        options.formats = [.text]
+        let textOnly = try await MetricsEndpoint.start(registry, port: 0, options: options)
+        #expect(try await get(prometheus, port: textOnly.port).body == Self.page)
+        await textOnly.stop()
+    }
+
+    @Test("asynchronous collectors are waited for")
+    func asyncCollectors() async throws {
+        let registry = MetricRegistry()
+        registry.collectAsync { sink in
+            await Task.yield()
+            sink.gauge("later", help: "L.", 5)
+        }
+        let endpoint = try await MetricsEndpoint.start(registry, port: 0)
+        for path in ["/metrics", "/metrics?name[]=later"] {
+            #expect(try await RawClient.get(path, port: endpoint.port).body == "# HELP later L.\n# TYPE later gauge\nlater 5\n")
+        }
         await endpoint.stop()
     }
 

@@ -46,6 +46,21 @@ final class HandTime: TimeSource {
         #expect(history.failures == 0)
     }
 
+    @Test("native histograms are remembered as such")
+    func nativeHistograms() async throws {
+        let (registry, time) = (MetricRegistry(), HandTime())
+        let history = MetricHistory(registry, time: time)
+        let seconds = try registry.histogram("seconds", help: "S.", buckets: .none, native: NativeBuckets())
+        for _ in 0..<6 {
+            history.sample()
+            time.advance(5_000)
+            for value in 1...100 { seconds.observe(Double(value) / 100) }
+        }
+        let p50 = try #require(try await history.value("histogram_quantile(0.5, rate(seconds[1m]))"))
+        #expect(abs(p50 - 0.5) < 0.05)
+        #expect(try await history.value("histogram_count(seconds)") == 500)
+    }
+
     @Test("a series that is removed ends, and one that returns goes on")
     func ended() async throws {
         let (registry, time) = (MetricRegistry(), HandTime())

@@ -18,8 +18,14 @@ import Testing
 
     /// A registry with everything that the library can show.
     private static func everything() throws -> MetricRegistry {
-        let registry = MetricRegistry()
+        let registry = MetricRegistry(exemplarProvider: { [("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")] }, exemplarIntervalMs: 0)
         registry.registerProcessMetrics()
+        let both = try registry.histogram("both_seconds", help: "Classic and native.", buckets: [0.5, 1], native: NativeBuckets())
+        let native = try registry.histogram("native_seconds", help: "Native only.", buckets: .none, native: NativeBuckets())
+        for value in 1...100 {
+            both.observe(Double(value) / 50)
+            native.observe(Double(value) / 50)
+        }
         registry.registerAllocatorMetrics()
         try registry.registerRuntimeMetrics()
         _ = try TaskProbe(registry)
@@ -108,6 +114,17 @@ import Testing
         #expect(value("hb_requests_total{route=\"/\\\"\\\\\\n\"}") == 7)
         #expect(value("http_server_request_duration_seconds_count{exported_le=\"x\"}") == 1)
         #expect(value("count({__name__=~\"process_.+\"}) > 10") != nil)
+        // Native histograms, with their buckets.
+        #expect(value("histogram_count(native_seconds)") == 100)
+        let median = value("histogram_quantile(0.5, native_seconds)") ?? .nan
+        #expect(abs(median - 1) < 0.1, "\(median)")
+        #expect(value("histogram_count(both_seconds)") == 100)
+        let now = Date.now.timeIntervalSince1970
+        let exemplars = request(
+            "GET",
+            "http://127.0.0.1:\(port)/api/v1/query_exemplars?"
+                + encoded(["query": "{__name__=~\".*_seconds.*\"}", "start": "\(now - 600)", "end": "\(now + 600)"]))
+        #expect(exemplars?.text.contains("4bf92f3577b34da6a3ce929d0e0e4736") == true, "\(exemplars?.text ?? "")")
         server.stop()
         await endpoint.stop()
     }
