@@ -14,7 +14,7 @@ import Testing
             ])
         func processNames(name: String, type: String) {
             let registry = MetricRegistry()
-            registry.registerProcessMetrics()
+            registry.registerProcessMetrics(includesThreadCount: true)
             let page = String(decoding: registry.renderText(), as: UTF8.self)
             #expect(page.contains("# TYPE \(name) \(type)\n"))
             #expect(page.contains("\n\(name) "))

@@ -11,11 +11,14 @@ import ApusModel
 
 extension MetricRegistry {
     /// Adds what the operating system knows of this process, under the names that all clients use: CPU time, memory,
-    /// file descriptors, network bytes, threads, start time. Linux only; elsewhere nothing is added.
-    public func registerProcessMetrics() {
+    /// file descriptors, network bytes, threads, page faults, start time. Linux only; elsewhere nothing is added.
+    /// - Parameter includesThreadCount: whether the threads are shown once more as `process_thread_count`, for dashboards made
+    ///   for swift-system-metrics. promtool does not like the name.
+    public func registerProcessMetrics(includesThreadCount: Bool = false) {
         #if os(Linux)
-            let collector = ProcessCollector()
-            collect { sink in collector.collect(into: &sink) }
+            var collector = ProcessCollector()
+            collector.includesThreadCount = includesThreadCount
+            collect { [collector] sink in collector.collect(into: &sink) }
         #endif
     }
 }
@@ -24,6 +27,7 @@ extension MetricRegistry {
 struct ProcessCollector: Sendable {
     /// `/proc`, or a copy of it in tests.
     var proc = "/proc"
+    var includesThreadCount = false
     var pageSizeBytes = Double(sysconf(Int32(_SC_PAGESIZE)))
     var ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
 
@@ -36,8 +40,9 @@ struct ProcessCollector: Sendable {
             sink.gauge(
                 "process_resident_memory_bytes", help: "Resident memory size in bytes.", stat.residentPages * pageSizeBytes)
             sink.gauge("process_threads", help: "Number of operating system threads in the process.", stat.threads)
-            // The name of swift-system-metrics.
-            sink.gauge("process_thread_count", help: "Number of operating system threads in the process.", stat.threads)
+            if includesThreadCount {
+                sink.gauge("process_thread_count", help: "Number of operating system threads in the process.", stat.threads)
+            }
             sink.counter(
                 "process_page_faults_minor_total", help: "Page faults of the process that needed no reading from a disk.",
                 stat.minorFaults)
