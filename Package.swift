@@ -221,7 +221,7 @@ let tests: [Target] = [
         name: "EndToEndTests",
         dependencies: [
             "ApusBytes", "ApusModel", "ApusStorage", "ApusTSDB", "ApusMetrics", "ApusEndpoint", "ApusEndpointTLS", "ApusSwiftMetrics",
-            "ApusCollectors", "ApusNIOMetrics", "apus", "shop-service", .product(name: "NIOPosix", package: "swift-nio"),
+            "ApusCollectors", "ApusNIOMetrics", "ApusWebConfig", "apus", "shop-service", .product(name: "NIOPosix", package: "swift-nio"),
         ],
         swiftSettings: strict),
     .testTarget(name: "RepositoryTests", swiftSettings: strict),

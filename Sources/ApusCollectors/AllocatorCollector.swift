@@ -14,8 +14,7 @@ extension MetricRegistry {
     /// | `malloc_free_bytes`, `malloc_free_chunks` | gauge | in arenas and not in use: fragmentation |
     /// | `malloc_releasable_bytes` | gauge | at the top of the main arena, which trimming would give back |
     ///
-    /// A scrape locks each arena in turn and walks its free lists: microseconds as a rule, milliseconds after the program
-    /// freed millions of small blocks.
+    /// A scrape locks each arena in turn and walks its free lists: the more pieces are free, the longer it takes.
     public func registerAllocatorMetrics() {
         #if os(Linux)
             collect { sink in

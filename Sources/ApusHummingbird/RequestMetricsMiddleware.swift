@@ -68,15 +68,15 @@ public struct RequestMetricsMiddleware<Context: RequestContext>: RouterMiddlewar
             let (route, status, body) = (routeLabel(context), response.status.code, response.body)
             let requestBytes = request.headers[.contentLength].flatMap { Int($0) } ?? 0
             // An answer may be a stream that goes on long after it was returned: it counts until it is written.
+            let sent = ByteCount()
+            let flight = RequestInFlight {
+                requestSizes?(method, route).observe(Double(requestBytes))
+                responseSizes?(method, route).observe(Double(sent.bytes))
+                finished(method, route, status, since: start)
+            }
             response.body = ResponseBody(contentLength: body.contentLength) { writer in
-                let sent = ByteCount()
-                let counting = CountingWriter(writer, sent)
-                defer {
-                    requestSizes?(method, route).observe(Double(requestBytes))
-                    responseSizes?(method, route).observe(Double(sent.bytes))
-                    finished(method, route, status, since: start)
-                }
-                try await body.write(counting)
+                defer { flight.end() }
+                try await body.write(CountingWriter(writer, sent))
             }
             return response
         } catch {

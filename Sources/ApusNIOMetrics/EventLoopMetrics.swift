@@ -19,7 +19,7 @@ public import NIOPosix
 /// | `nio_event_loop_lag_seconds` | histogram | how much later than due the probe's task runs |
 ///
 /// All have the label `loop`, a number from 0 in the order the loops were first seen. A pass costs a look-up under a lock and
-/// five atomic operations, some 50 ns; the probe a task each interval and loop.
+/// five updates; the probe a task each interval and loop.
 public final class EventLoopMetrics: NIOEventLoopMetricsDelegate {
     /// The numbers of one loop.
     private final class Loop: Sendable {

@@ -43,7 +43,8 @@ public enum TraceExemplars {
         }
     }
 
-    /// The identity that the bootstrapped tracer gives a context; nil without one. Some microseconds.
+    /// The identity that the bootstrapped tracer gives a context; nil without one. Costs what writing a request's headers
+    /// does.
     public static func identity(of context: ServiceContext) -> Identity? {
         var headers: [String: String] = [:]
         InstrumentationSystem.instrument.inject(context, into: &headers, using: HeaderInjector())

@@ -2,7 +2,7 @@ import ApusBytes
 import ApusModel
 import CCrypt
 
-/// Checks passwords against bcrypt hashes. A check takes as long as the hash's cost says, 50 ms at the usual 10, so answers
+/// Checks passwords against bcrypt hashes. A check takes as long as the hash's cost says, by design a long time, so answers
 /// are remembered, and only one is computed at a time: guessing costs one core and not all.
 public final class PasswordChecker: Sendable {
     /// Answers remembered.
@@ -60,7 +60,7 @@ public final class PasswordChecker: Sendable {
         let start = bytes[2] == UInt8(ascii: "$") ? 3 : 4
         let text = String(decoding: bytes[start..<(start + 2)], as: UTF8.self)
         guard let cost = Int(text) else { throw WebConfigError("strconv.Atoi: parsing \"\(text)\": invalid syntax") }
-        guard (4...31).contains(cost) else { throw WebConfigError("crypto/bcrypt: cost \(cost) is outside allowed range (4,31)") }
+        guard (4...31).contains(cost) else { throw WebConfigError("crypto/bcrypt: cost \(cost) is outside allowed inclusive range 4..31") }
     }
 }
 

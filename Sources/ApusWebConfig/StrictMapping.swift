@@ -79,10 +79,10 @@ struct StrictMapping {
     }
 
     /// Names and texts, in order of names.
-    func texts(_ name: String) -> [(name: String, value: String)] {
+    func texts(_ name: String, type: String = "string") -> [(name: String, value: String)] {
         guard let node = self[name] else { return [] }
         guard case .mapping(let mapping) = node else {
-            problems.add(node, "cannot unmarshal \(node.summary) into map[string]string")
+            problems.add(node, "cannot unmarshal \(node.summary) into map[string]\(type)")
             return []
         }
         var texts: [(name: String, value: String)] = []
@@ -109,8 +109,17 @@ extension Node {
         switch self {
         case .mapping: "!!map"
         case .sequence: "!!seq"
-        case .scalar(let scalar): "!!str `\(scalar.string.count > 10 ? String(scalar.string.prefix(7)) + "..." : scalar.string)`"
+        case .scalar(let scalar): "\(tagName) `\(scalar.string.count > 10 ? String(scalar.string.prefix(7)) + "..." : scalar.string)`"
         case .alias: "!!alias"
         }
+    }
+
+    /// What a scalar is to YAML.
+    private var tagName: String {
+        guard let scalar, scalar.style == .plain || scalar.style == .any else { return "!!str" }
+        if Int(scalar.string) != nil { return "!!int" }
+        if Double(scalar.string) != nil { return "!!float" }
+        let words = ["true", "false", "yes", "no", "on", "off", "y", "n"]
+        return words.contains(scalar.string.lowercased()) ? "!!bool" : "!!str"
     }
 }

@@ -16,13 +16,7 @@ public struct TLSServerContext: Sendable {
         if config.key.isEmpty && config.keyFile.isEmpty { throw WebConfigError("missing one of key or key_file") }
         let certificate = try Self.read("cert_file", config.certificateFile, or: config.certificate, fileSystem)
         let key = try Self.read("key_file", config.keyFile, or: config.key, fileSystem)
-        var tls: TLSConfiguration
-        do {
-            let chain = try NIOSSLCertificate.fromPEMBytes(certificate)
-            if chain.isEmpty { throw WebConfigError("tls: failed to find any PEM data in certificate input") }
-            let privateKey = try NIOSSLPrivateKey(bytes: key, format: .pem)
-            tls = .makeServerConfiguration(certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey))
-        } catch { throw WebConfigError("failed to load X509KeyPair: \(error)") }
+        var tls = try Self.configuration(certificate, key)
         tls.minimumTLSVersion = config.minVersion.nio
         tls.maximumTLSVersion = config.maxVersion.nio
         if !config.cipherSuites.isEmpty {
@@ -57,7 +51,39 @@ public struct TLSServerContext: Sendable {
         }
         takesAnyClient = [.requestClientCert, .requireAnyClientCert, .requireClientCert].contains(auth)
         allowedNames = config.clientAllowedNames
-        do { context = try NIOSSLContext(configuration: tls) } catch { throw WebConfigError("failed to load X509KeyPair: \(error)") }
+        do { context = try NIOSSLContext(configuration: tls) } catch { throw WebConfigError("TLS can't be configured: \(error)") }
+    }
+
+    /// A certificate and the key that belongs to it.
+    private static func configuration(_ certificate: [UInt8], _ key: [UInt8]) throws(WebConfigError) -> TLSConfiguration {
+        try checkPEM(certificate, "CERTIFICATE", in: "certificate")
+        try checkPEM(key, "PRIVATE KEY", in: "key")
+        let tls: TLSConfiguration
+        do {
+            let chain = try NIOSSLCertificate.fromPEMBytes(certificate)
+            let privateKey = try NIOSSLPrivateKey(bytes: key, format: .pem)
+            tls = .makeServerConfiguration(certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey))
+        } catch { throw WebConfigError("failed to load X509KeyPair: \(error)") }
+        // With nothing else set, all that can be wrong with a context is that the two do not belong together.
+        do { _ = try NIOSSLContext(configuration: tls) } catch {
+            throw WebConfigError("failed to load X509KeyPair: tls: private key does not match public key")
+        }
+        return tls
+    }
+
+    /// Whether there is a block of a kind, or what there is in its place.
+    private static func checkPEM(_ bytes: [UInt8], _ kind: String, in name: String) throws(WebConfigError) {
+        var others: [String] = []
+        for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) where line.hasPrefix("-----BEGIN ") {
+            let found = line.dropFirst(11).prefix { $0 != "-" }
+            // A key may be of one kind or another: EC PRIVATE KEY, RSA PRIVATE KEY.
+            if found == kind || name == "key" && found.hasSuffix(kind) { return }
+            if others.count < 16 { others.append(String(found)) }
+        }
+        if others.isEmpty { throw WebConfigError("failed to load X509KeyPair: tls: failed to find any PEM data in \(name) input") }
+        throw WebConfigError(
+            "failed to load X509KeyPair: tls: failed to find \"\(kind)\" PEM block in \(name) input after skipping PEM blocks of the following types: [\(others.joined(separator: " "))]"
+        )
     }
 
     private static func read(

@@ -32,7 +32,7 @@ extension WebConfig {
         config.allowsHTTP2 = http.bool("http2") ?? true
         config.headers = http.texts("headers")
         config.rateLimit = try rateLimit(top["rate_limit"], problems)
-        for (user, hash) in top.texts("basic_auth_users") { config.users[user] = hash }
+        for (user, hash) in top.texts("basic_auth_users", type: "config.Secret") { config.users[user] = hash }
         if !problems.lines.isEmpty { throw WebConfigError("yaml: unmarshal errors:\n" + problems.lines.joined(separator: "\n")) }
         for (name, value) in config.headers { try checkHeader(name, value) }
         // In order of names, so that the same file gives the same error.

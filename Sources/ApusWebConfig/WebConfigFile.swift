@@ -4,7 +4,7 @@ public import ApusModel
 /// A web configuration file that is read again whenever it, or a file that it names, has changed.
 ///
 /// Prometheus reads the file at each request. So do we, as far as anyone can tell: at each request the files' times and
-/// sizes are looked at, some microseconds, and only what changed is read.
+/// sizes are looked at, and only what changed is read.
 public final class WebConfigFile: Sendable {
     /// What a file was when it was read.
     private struct Stamp: Equatable {

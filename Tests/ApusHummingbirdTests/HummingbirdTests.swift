@@ -9,13 +9,25 @@ import Testing
 @Suite("Hummingbird") struct HummingbirdTests {
     private struct Teapot: Error {}
 
+    /// Throws every answer away that comes from further in.
+    private struct Forgetful: RouterMiddleware {
+        func handle(
+            _ request: Request, context: BasicRequestContext, next: (Request, BasicRequestContext) async throws -> Response
+        ) async throws -> Response {
+            let response = try await next(request, context)
+            return request.uri.path == "/forgotten" ? Response(status: .gone) : response
+        }
+    }
+
     /// Runs a server around `body`, which gets its port.
     private func serve(_ registry: MetricRegistry, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
         let router = Router()
         var options = RequestMetricsOptions()
         options.durationBuckets = [60]
         options.sizeBuckets = [10, 1_000]
+        router.add(middleware: Forgetful())
         router.add(middleware: try RequestMetricsMiddleware(registry, options: options))
+        router.get("/forgotten") { _, _ in "never seen" }
         router.get("/users/{id}") { _, context in "user \(context.parameters.get("id") ?? "")" }
         router.post("/orders") { _, _ -> Response in throw HTTPError(.conflict, message: "sold out") }
         router.get("/broken") { _, _ -> Response in throw Teapot() }
@@ -51,6 +63,7 @@ import Testing
             #expect(try await RawClient.get("/broken", port: port).status == 500)
             #expect(try await RawClient.get("/nowhere", port: port).status == 404)
             _ = try await RawClient.get("/stream", port: port)
+            #expect(try await RawClient.get("/forgotten", port: port).status == 410)
         }
         let page = String(decoding: registry.renderText(), as: UTF8.self)
         for line in [
@@ -61,7 +74,7 @@ import Testing
             "http_request_duration_seconds_count{method=\"get\",route=\"/users/{id}\"} 3",
             "http_response_size_bytes_sum{method=\"get\",route=\"/users/{id}\"} 18",
             "http_response_size_bytes_sum{method=\"get\",route=\"/stream\"} 24",
-            "http_requests_in_flight 0",
+            "http_requests_total{method=\"get\",route=\"/forgotten\",code=\"200\"} 1", "http_requests_in_flight 0",
         ] {
             #expect(page.contains(line + "\n"), "\(line)")
         }

@@ -85,7 +85,7 @@ import Testing
             ),
             (
                 "basic_auth_users:\n  a: $2b$40$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n",
-                "crypto/bcrypt: cost 40 is outside allowed range (4,31)"
+                "crypto/bcrypt: cost 40 is outside allowed inclusive range 4..31"
             ),
         ])
     func mistakes(text: String, expected: String) {
@@ -145,6 +145,22 @@ import Testing
         let text = fields.hasPrefix("{") ? "tls_server_config: \(fields)\n" : "tls_server_config:\n  \(fields)\n"
         let config = try WebConfig.parse(text, folder: ".")
         #expect(throws: WebConfigError(expected)) { try TLSServerContext(config.tls) }
+    }
+
+    @Test(
+        "wrong types and certificates",
+        arguments: [
+            ("tls_server_config: 1\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!int `1` into web.TLSConfig"),
+            ("basic_auth_users: [1]\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into map[string]config.Secret"),
+            ("http_server_config: {http2: maybe}\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `maybe` into bool"),
+            ("tls_server_config: {cert: x, key: y}\n", "failed to load X509KeyPair: tls: failed to find any PEM data in certificate input"),
+            (
+                "tls_server_config: {cert: \"-----BEGIN X-----\\n-----END X-----\\n\", key: y}\n",
+                "failed to load X509KeyPair: tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following types: [X]"
+            ),
+        ])
+    func types(text: String, expected: String) {
+        #expect(throws: WebConfigError(expected)) { try TLSServerContext(WebConfig.parse(text, folder: ".").tls) }
     }
 
     @Test("certificates that are none are an error and no crash")

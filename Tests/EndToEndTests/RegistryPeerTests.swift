@@ -4,6 +4,7 @@ import ApusEndpointTLS
 import ApusMetrics
 import ApusNIOMetrics
 import ApusSwiftMetrics
+import ApusWebConfig
 import Foundation
 import NIOPosix
 import Testing
@@ -127,5 +128,46 @@ import Testing
         #expect(exemplars?.text.contains("4bf92f3577b34da6a3ce929d0e0e4736") == true, "\(exemplars?.text ?? "")")
         server.stop()
         await endpoint.stop()
+    }
+
+    @Test(
+        "a wrong web configuration is refused in the words of promtool",
+        .enabled(if: Programs.promtool != nil && Programs.prometheus3 != nil, "there is no promtool of Prometheus 3 on PATH or in APUS_PEERS"),
+        arguments: [
+            "", "tls_config:\n  x: 1\n", "tls_server_config:\n  cert_filse: x\n  other: 1\n", "tls_server_config:\n  min_version: TLS1.2\n",
+            "tls_server_config:\n  cipher_suites: [TLS_X]\n", "tls_server_config:\n  curve_preferences: [P256]\n",
+            "http_server_config:\n  headers:\n    X-Test: 1\n", "http_server_config:\n  headers:\n    X-Frame-Options: never\n",
+            "basic_auth_users:\n  a: secret\n", "basic_auth_users:\n  a: \(String(repeating: "x", count: 60))\n",
+            "basic_auth_users:\n  a: $6$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrWx\n",
+            "basic_auth_users:\n  a: $2b$40$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n",
+            "basic_auth_users:\n  a: $2b$xx$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n",
+            "tls_server_config:\n  client_auth_type: NoClientCert\n", "tls_server_config:\n  cert: x\n",
+            "tls_server_config: {cert_file: /nowhere/a.crt, key: k}\n", "tls_server_config: {cert_file: s.crt, key_file: /nowhere/a.key}\n",
+            "tls_server_config: {cert_file: s.crt, key_file: s.key}\n",
+            "tls_server_config: {cert_file: s.crt, key_file: s.key, client_ca_file: s.crt}\n",
+            "tls_server_config: {cert_file: s.crt, key_file: s.key, client_auth_type: Foo}\n", "tls_server_config: 1\n",
+            "basic_auth_users: [1]\n", "http_server_config: {http2: maybe}\n", "tls_server_config: {cert_file: [a]}\n", "- 1\n",
+            "tls_server_config: {cert_file: s.crt, key_file: other.key}\n", "tls_server_config: {cert_file: s.key, key_file: s.key}\n",
+        ])
+    func webConfig(text: String) throws {
+        let promtool = try #require(Programs.promtool)
+        let folder = try Self.folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func write(_ name: String, _ text: String) throws {
+            try text.write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
+        }
+        try write("s.crt", EndpointCertificate.certificate)
+        try write("s.key", EndpointCertificate.key)
+        try write("other.key", EndpointCertificate.otherKey)
+        try write("web.yml", text)
+        let check = try ChildProcess(promtool, ["check", "web-config", folder.appending(path: "web.yml").path], in: folder)
+        _ = check.exitStatus()
+        var ours = "SUCCESS"
+        do {
+            let config = try WebConfig.load(folder.appending(path: "web.yml").path)
+            if config.tls.isEnabled { _ = try TLSServerContext(config.tls) }
+        } catch { ours = "FAILED: \(error)" }
+        let theirs = check.output.replacing(folder.appending(path: "web.yml").path + " ", with: "", maxReplacements: 1)
+        #expect(theirs.trimmingCharacters(in: .whitespacesAndNewlines) == ours)
     }
 }

@@ -12,6 +12,18 @@ import ApusModel
 extension MetricRegistry {
     /// Adds what the operating system knows of this process, under the names that all clients use: CPU time, memory,
     /// file descriptors, network bytes, threads, page faults, start time. Linux only; elsewhere nothing is added.
+    ///
+    /// | name | type |
+    /// |---|---|
+    /// | `process_cpu_seconds_total` | counter |
+    /// | `process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_virtual_memory_max_bytes` | gauge |
+    /// | `process_open_fds`, `process_max_fds`, `process_threads` | gauge |
+    /// | `process_start_time_seconds` | gauge |
+    /// | `process_network_receive_bytes_total`, `process_network_transmit_bytes_total` | counter |
+    /// | `process_page_faults_minor_total`, `process_page_faults_major_total` | counter |
+    /// | `process_block_input_operations_total`, `process_block_output_operations_total` | counter |
+    ///
+    /// A scrape reads four files of `/proc` and lists the open descriptors.
     /// - Parameter includesThreadCount: whether the threads are shown once more as `process_thread_count`, for dashboards made
     ///   for swift-system-metrics. promtool does not like the name.
     public func registerProcessMetrics(includesThreadCount: Bool = false) {

@@ -22,4 +22,13 @@ enum EndpointCertificate {
         -----END EC PRIVATE KEY-----
 
         """
+    /// Belongs to another certificate.
+    static let otherKey = """
+        -----BEGIN EC PRIVATE KEY-----
+        MHcCAQEEIM7uGVb4WrY8SSD8be/AAC1LNtahhpdYN+MtjhPDyxQ2oAoGCCqGSM49
+        AwEHoUQDQgAErZ6AOJiWbvbsqhkAXbgaue5bb7aiufWSwDxV18GRQDaOjczCKghF
+        9VJheVSh2NXwAZzhgvM4WPz+iJIevHnRcQ==
+        -----END EC PRIVATE KEY-----
+
+        """
 }

@@ -1,5 +1,6 @@
 public import ApusMetrics
 public import GRPCCore
+import Synchronization
 
 /// Measures the calls of a gRPC server, under the names that go-grpc-prometheus has, so that its dashboards work:
 ///
@@ -68,13 +69,14 @@ public struct MetricsInterceptor: ServerInterceptor {
             case .success(var contents):
                 // The answer is written after this returns: it counts until its end.
                 let produce = contents.producer
+                let call = CallInFlight(finished)
                 contents.producer = { writer in
                     do {
                         let metadata = try await produce(RPCWriter(wrapping: CountingWriter(writer: writer, sent: sent)))
-                        finished("OK")
+                        call.end("OK")
                         return metadata
                     } catch {
-                        finished(name(of: error))
+                        call.end(name(of: error))
                         throw error
                     }
                 }
@@ -85,6 +87,19 @@ public struct MetricsInterceptor: ServerInterceptor {
             finished(name(of: error))
             throw error
         }
+    }
+}
+
+/// A call whose answer is being written. It ends once; as cancelled, if nobody holds the answer any more.
+private final class CallInFlight: Sendable {
+    private let hasEnded = Atomic<Bool>(false)
+    private let finish: @Sendable (String) -> Void
+
+    init(_ finish: @escaping @Sendable (String) -> Void) { self.finish = finish }
+    deinit { end("Canceled") }
+
+    func end(_ code: String) {
+        if !hasEnded.exchange(true, ordering: .relaxed) { finish(code) }
     }
 }
 
