@@ -1,4 +1,5 @@
 public import ApusMetrics
+
 #if os(Linux)
     import CLinux
 #endif

@@ -42,7 +42,8 @@ public struct EndpointResponse: Sendable {
     /// A line of text.
     public init(status: Int, text: String, headers: [(name: String, value: String)] = []) {
         self.init(
-            status: status, headers: [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")] + headers,
+            status: status,
+            headers: [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")] + headers,
             body: Array(text.utf8) + [UInt8(ascii: "\n")])
     }
 }

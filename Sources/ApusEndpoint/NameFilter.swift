@@ -38,7 +38,9 @@ private func percentDecoded(_ text: Substring.UTF8View) -> [UInt8] {
     var result: [UInt8] = []
     var rest = Array(text)[...]
     while let byte = rest.popFirst() {
-        if byte == UInt8(ascii: "%"), rest.count >= 2, let high = digit(rest[rest.startIndex]), let low = digit(rest[rest.startIndex + 1]) {
+        if byte == UInt8(ascii: "%"), rest.count >= 2, let high = digit(rest[rest.startIndex]),
+            let low = digit(rest[rest.startIndex + 1])
+        {
             result.append(high << 4 | low)
             rest = rest.dropFirst(2)
         } else {

@@ -75,7 +75,8 @@ public final class ScrapeResponder: Sendable {
             inFlight.wrappingSubtract(1, ordering: .relaxed)
             return eventLoop.makeSucceededFuture(
                 finished(
-                    EndpointResponse(status: 503, text: "Limit of concurrent requests reached (\(limit)), try again later."), counts: counts))
+                    EndpointResponse(status: 503, text: "Limit of concurrent requests reached (\(limit)), try again later."),
+                    counts: counts))
         }
         metrics?.inFlight.increment()
         let answer = FirstAnswer(eventLoop.makePromise(of: EndpointResponse.self))
@@ -160,7 +161,8 @@ public final class ScrapeResponder: Sendable {
         let chosen = encoding
         if registry.hasAsyncCollectors {
             return .later { [self] in
-                let page = filter.names.isEmpty ? await registry.page(as: chosen) : write(await registry.gatherAll(), filter, chosen)
+                let page =
+                    filter.names.isEmpty ? await registry.page(as: chosen) : write(await registry.gatherAll(), filter, chosen)
                 return response(page, chosen, request)
             }
         }

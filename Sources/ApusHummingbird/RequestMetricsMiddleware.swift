@@ -42,7 +42,8 @@ public struct RequestMetricsMiddleware<Context: RequestContext>: RouterMiddlewar
         let (method, route) = (LabelKey("method", String.self), LabelKey("route", String.self))
         let (prefix, limit) = (options.prefix, options.seriesLimit)
         requests = try registry.counter(
-            "\(prefix)_requests_total", help: "Requests answered.", seriesLimit: limit, labels: method, route, .label("code", as: Int.self))
+            "\(prefix)_requests_total", help: "Requests answered.", seriesLimit: limit, labels: method, route,
+            .label("code", as: Int.self))
         durations = try registry.histogram(
             "\(prefix)_request_duration_seconds", help: "Time from a request to the end of its answer.",
             buckets: options.durationBuckets, seriesLimit: limit, labels: method, route)
@@ -59,7 +60,9 @@ public struct RequestMetricsMiddleware<Context: RequestContext>: RouterMiddlewar
             labels: method, route)
     }
 
-    public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+    public func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws
+        -> Response
+    {
         let start = ContinuousClock.now
         let method = methodLabel(request.method)
         inFlight.increment()

@@ -25,7 +25,9 @@ extension MetricRegistry {
         // Position by position from both ends: pages are sorted, so what differs stands together.
         var (start, end) = (0, 0)
         while start < min(shown.count, wanted.count), shown[start] == wanted[start] { start += 1 }
-        while end < min(shown.count, wanted.count) - start, shown[shown.count - 1 - end] == wanted[wanted.count - 1 - end] { end += 1 }
+        while end < min(shown.count, wanted.count) - start, shown[shown.count - 1 - end] == wanted[wanted.count - 1 - end] {
+            end += 1
+        }
         let missing = wanted[start..<(wanted.count - end)].map { "- \($0)" }
         let unexpected = shown[start..<(shown.count - end)].map { "+ \($0)" }
         return (missing + unexpected).joined(separator: "\n")

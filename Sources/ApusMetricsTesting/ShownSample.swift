@@ -51,5 +51,7 @@ extension MetricRegistry {
     }
 
     /// The sum over all series of this name that have these labels among their own; 0 if there is none.
-    public func sum(_ name: String, _ labels: [String: String] = [:]) -> Double { shown(name, labels).reduce(0) { $0 + $1.value } }
+    public func sum(_ name: String, _ labels: [String: String] = [:]) -> Double {
+        shown(name, labels).reduce(0) { $0 + $1.value }
+    }
 }

@@ -67,7 +67,8 @@ public final class EventLoopMetrics: NIOEventLoopMetricsDelegate {
             let longest = self.loops.withLock { $0.values.map { ($0.number, $0) } }.sorted { $0.0 < $1.0 }
             guard !longest.isEmpty else { return }
             sink.family(
-                "nio_event_loop_longest_tick_seconds", help: "The longest pass of the event loop since the last scrape.", type: .gauge
+                "nio_event_loop_longest_tick_seconds", help: "The longest pass of the event loop since the last scrape.",
+                type: .gauge
             ) { family in
                 for (number, loop) in longest {
                     let seconds = loop.longest.withLock { seconds in
@@ -96,7 +97,8 @@ public final class EventLoopMetrics: NIOEventLoopMetricsDelegate {
             guard loops.count < Self.maximumLoops else { return nil }
             let number = loops.count
             let loop = Loop(
-                number: number, ticks: ticks(number), busy: busy(number), tasks: tasks(number), pending: pending(number), lag: lag(number))
+                number: number, ticks: ticks(number), busy: busy(number), tasks: tasks(number), pending: pending(number),
+                lag: lag(number))
             loops[identifier] = loop
             return loop
         }

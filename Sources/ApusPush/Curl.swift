@@ -70,7 +70,9 @@ private func performAndWait(_ request: CurlRequest) throws(CurlFailure) -> CurlA
     // Without `Expect` no gateway is asked whether it wants the body.
     for header in request.headers.map({ "\($0.name): \($0.value)" }) + ["Expect:"] {
         // A line end would begin a header of its own.
-        guard !header.utf8.contains(where: { $0 < 0x20 }) else { throw CurlFailure(reason: "a header contains control characters") }
+        guard !header.utf8.contains(where: { $0 < 0x20 }) else {
+            throw CurlFailure(reason: "a header contains control characters")
+        }
         guard let longer = unsafe curl_slist_append(list, header) else { throw CurlFailure(reason: "out of memory") }
         unsafe list = longer
     }

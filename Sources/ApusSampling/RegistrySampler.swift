@@ -40,7 +40,9 @@ public final class RegistrySampler: Sendable {
     private let state: Locked<State>
 
     /// - Parameter labels: of every series, such as `job` and `instance`; they win over the registry's.
-    public init(_ registry: MetricRegistry, into store: any SampleStore, labels: [Label] = [], time: any TimeSource = SystemTime()) {
+    public init(
+        _ registry: MetricRegistry, into store: any SampleStore, labels: [Label] = [], time: any TimeSource = SystemTime()
+    ) {
         self.registry = registry
         self.store = store
         self.labels = labels

@@ -57,7 +57,8 @@ final class FamilyTable: Sendable {
         if !isNew && entry.names != names {
             conflicts.add(
                 .dimensions, label,
-                "has the dimensions \(list(names)) here and had \(list(entry.names)) before: both are shown, but sums by label may surprise")
+                "has the dimensions \(list(names)) here and had \(list(entry.names)) before: both are shown, but sums by label may surprise"
+            )
         }
         if let series: Metric = entry.family.series(labels) { return (series, entry.family) }
         // Constant labels of the registry may stand in the way of a dimension's name.

@@ -19,7 +19,9 @@ private func cleaned(_ name: String, allowsColon: Bool) -> String {
         default: result.append(UInt8(ascii: "_"))
         }
     }
-    if result.first.map({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) ?? true { result.insert(UInt8(ascii: "_"), at: 0) }
+    if result.first.map({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) ?? true {
+        result.insert(UInt8(ascii: "_"), at: 0)
+    }
     return String(decoding: result, as: UTF8.self)
 }
 

@@ -36,7 +36,8 @@ public enum TraceExemplars {
         includesUnsampled: Bool = false, identify: @escaping @Sendable (ServiceContext) -> Identity? = TraceExemplars.identity
     ) -> @Sendable () -> [(String, String)]? {
         {
-            guard let context = ServiceContext.current, let identity = identify(context), includesUnsampled || identity.isSampled else {
+            guard let context = ServiceContext.current, let identity = identify(context), includesUnsampled || identity.isSampled
+            else {
                 return nil
             }
             return [("trace_id", identity.traceID)] + (identity.spanID.map { [("span_id", $0)] } ?? [])
@@ -52,7 +53,9 @@ public enum TraceExemplars {
     }
 
     private struct HeaderInjector: Injector {
-        func inject(_ value: String, forKey key: String, into carrier: inout [String: String]) { carrier[key.lowercased()] = value }
+        func inject(_ value: String, forKey key: String, into carrier: inout [String: String]) {
+            carrier[key.lowercased()] = value
+        }
     }
 
     /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`: <https://www.w3.org/TR/trace-context/#traceparent-header>.
@@ -69,13 +72,17 @@ public enum TraceExemplars {
     static func b3(_ header: String?) -> Identity? {
         guard let header, header.utf8.count <= maximumBytes else { return nil }
         let parts = header.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count >= 2, isIdentifier(parts[0], 32) || isIdentifier(parts[0], 16), isIdentifier(parts[1], 16) else { return nil }
+        guard parts.count >= 2, isIdentifier(parts[0], 32) || isIdentifier(parts[0], 16), isIdentifier(parts[1], 16) else {
+            return nil
+        }
         let isSampled = parts.count < 3 || parts[2] == "1" || parts[2] == "d"
         return Identity(traceID: parts[0].lowercased(), spanID: parts[1].lowercased(), isSampled: isSampled)
     }
 
     private static func b3(_ headers: [String: String]) -> Identity? {
-        guard let trace = headers["x-b3-traceid"], isIdentifier(trace[...], 32) || isIdentifier(trace[...], 16) else { return nil }
+        guard let trace = headers["x-b3-traceid"], isIdentifier(trace[...], 32) || isIdentifier(trace[...], 16) else {
+            return nil
+        }
         let span = headers["x-b3-spanid"].flatMap { isIdentifier($0[...], 16) ? $0.lowercased() : nil }
         return Identity(traceID: trace.lowercased(), spanID: span, isSampled: headers["x-b3-sampled"] != "0")
     }
@@ -88,7 +95,9 @@ public enum TraceExemplars {
         return bytes.count == count && bytes.contains { $0 != UInt8(ascii: "0") }
             && bytes.allSatisfy { byte in
                 switch byte {
-                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"), UInt8(ascii: "A")...UInt8(ascii: "F"): true
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+                    UInt8(ascii: "A")...UInt8(ascii: "F"):
+                    true
                 default: false
                 }
             }

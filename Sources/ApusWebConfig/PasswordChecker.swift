@@ -51,16 +51,21 @@ public final class PasswordChecker: Sendable {
         let bytes = Array(hash.utf8)
         if bytes.count < 59 { throw WebConfigError("crypto/bcrypt: hashedSecret too short to be a bcrypted password") }
         if bytes[0] != UInt8(ascii: "$") {
-            throw WebConfigError("crypto/bcrypt: bcrypt hashes must start with '$', but hashedSecret started with '\(Character(Unicode.Scalar(bytes[0])))'")
+            throw WebConfigError(
+                "crypto/bcrypt: bcrypt hashes must start with '$', but hashedSecret started with '\(Character(Unicode.Scalar(bytes[0])))'"
+            )
         }
         if bytes[1] > UInt8(ascii: "2") {
             throw WebConfigError(
-                "crypto/bcrypt: bcrypt algorithm version '\(Character(Unicode.Scalar(bytes[1])))' requested is newer than current version '2'")
+                "crypto/bcrypt: bcrypt algorithm version '\(Character(Unicode.Scalar(bytes[1])))' requested is newer than current version '2'"
+            )
         }
         let start = bytes[2] == UInt8(ascii: "$") ? 3 : 4
         let text = String(decoding: bytes[start..<(start + 2)], as: UTF8.self)
         guard let cost = Int(text) else { throw WebConfigError("strconv.Atoi: parsing \"\(text)\": invalid syntax") }
-        guard (4...31).contains(cost) else { throw WebConfigError("crypto/bcrypt: cost \(cost) is outside allowed inclusive range 4..31") }
+        guard (4...31).contains(cost) else {
+            throw WebConfigError("crypto/bcrypt: cost \(cost) is outside allowed inclusive range 4..31")
+        }
     }
 }
 

@@ -109,7 +109,8 @@ extension Node {
         switch self {
         case .mapping: "!!map"
         case .sequence: "!!seq"
-        case .scalar(let scalar): "\(tagName) `\(scalar.string.count > 10 ? String(scalar.string.prefix(7)) + "..." : scalar.string)`"
+        case .scalar(let scalar):
+            "\(tagName) `\(scalar.string.count > 10 ? String(scalar.string.prefix(7)) + "..." : scalar.string)`"
         case .alias: "!!alias"
         }
     }

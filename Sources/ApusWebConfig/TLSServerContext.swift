@@ -12,7 +12,9 @@ public struct TLSServerContext: Sendable {
     /// Reads certificates and keys. Blocks.
     /// - Throws: what is missing or cannot be read, in the words of Prometheus's.
     public init(_ config: WebConfig.TLSServer, fileSystem: any FileSystem = PosixFileSystem()) throws {
-        if config.certificate.isEmpty && config.certificateFile.isEmpty { throw WebConfigError("missing one of cert or cert_file") }
+        if config.certificate.isEmpty && config.certificateFile.isEmpty {
+            throw WebConfigError("missing one of cert or cert_file")
+        }
         if config.key.isEmpty && config.keyFile.isEmpty { throw WebConfigError("missing one of key or key_file") }
         let certificate = try Self.read("cert_file", config.certificateFile, or: config.certificate, fileSystem)
         let key = try Self.read("key_file", config.keyFile, or: config.key, fileSystem)
@@ -74,13 +76,16 @@ public struct TLSServerContext: Sendable {
     /// Whether there is a block of a kind, or what there is in its place.
     private static func checkPEM(_ bytes: [UInt8], _ kind: String, in name: String) throws(WebConfigError) {
         var others: [String] = []
-        for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) where line.hasPrefix("-----BEGIN ") {
+        for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) where line.hasPrefix("-----BEGIN ")
+        {
             let found = line.dropFirst(11).prefix { $0 != "-" }
             // A key may be of one kind or another: EC PRIVATE KEY, RSA PRIVATE KEY.
             if found == kind || name == "key" && found.hasSuffix(kind) { return }
             if others.count < 16 { others.append(String(found)) }
         }
-        if others.isEmpty { throw WebConfigError("failed to load X509KeyPair: tls: failed to find any PEM data in \(name) input") }
+        if others.isEmpty {
+            throw WebConfigError("failed to load X509KeyPair: tls: failed to find any PEM data in \(name) input")
+        }
         throw WebConfigError(
             "failed to load X509KeyPair: tls: failed to find \"\(kind)\" PEM block in \(name) input after skipping PEM blocks of the following types: [\(others.joined(separator: " "))]"
         )
@@ -100,7 +105,8 @@ public struct TLSServerContext: Sendable {
         let pipeline = channel.pipeline.syncOperations
         if takesAnyClient {
             try pipeline.addHandler(
-                NIOSSLServerHandler(context: context, customVerificationCallback: { _, promise in promise.succeed(.certificateVerified) }))
+                NIOSSLServerHandler(
+                    context: context, customVerificationCallback: { _, promise in promise.succeed(.certificateVerified) }))
         } else {
             try pipeline.addHandler(NIOSSLServerHandler(context: context))
         }

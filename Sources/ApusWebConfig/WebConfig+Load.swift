@@ -26,7 +26,8 @@ extension WebConfig {
         var config = WebConfig()
         let problems = StrictMapping.Problems()
         let top = StrictMapping(
-            root, type: "web.Config", known: ["tls_server_config", "http_server_config", "rate_limit", "basic_auth_users"], problems)
+            root, type: "web.Config", known: ["tls_server_config", "http_server_config", "rate_limit", "basic_auth_users"],
+            problems)
         config.tls = try tls(top["tls_server_config"], folder: folder, problems)
         let http = StrictMapping(top["http_server_config"], type: "web.HTTPConfig", known: ["http2", "headers"], problems)
         config.allowsHTTP2 = http.bool("http2") ?? true

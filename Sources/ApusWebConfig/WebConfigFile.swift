@@ -31,7 +31,9 @@ public final class WebConfigFile: Sendable {
     public let hasTLS: Bool
 
     /// Reads and checks the file and all it names. Blocks.
-    public init(_ path: String, fileSystem: any FileSystem = PosixFileSystem(), time: any TimeSource = SystemTime()) throws(WebConfigError) {
+    public init(_ path: String, fileSystem: any FileSystem = PosixFileSystem(), time: any TimeSource = SystemTime())
+        throws(WebConfigError)
+    {
         self.path = path
         self.fileSystem = fileSystem
         let (stamps, content) = Self.read(path, fileSystem)

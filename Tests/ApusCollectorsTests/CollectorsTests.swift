@@ -17,7 +17,9 @@ import Testing
         let after = page(registry)
         #expect(try #require(value("malloc_allocated_bytes", after)) >= before + Double(32 << 20))
         #expect(value("malloc_mapped_regions", after) ?? 0 >= 1)
-        for name in ["malloc_arena_bytes", "malloc_mapped_bytes", "malloc_free_bytes", "malloc_free_chunks", "malloc_releasable_bytes"] {
+        for name in [
+            "malloc_arena_bytes", "malloc_mapped_bytes", "malloc_free_bytes", "malloc_free_chunks", "malloc_releasable_bytes",
+        ] {
             #expect(after.contains("# TYPE \(name) gauge\n"))
         }
         #expect(block.count == 64 << 20)

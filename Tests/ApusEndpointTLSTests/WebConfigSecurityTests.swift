@@ -19,7 +19,9 @@ import Testing
             try write("web.yml", config)
         }
         deinit { try? FileManager.default.removeItem(at: url) }
-        func write(_ name: String, _ text: String) throws { try text.write(to: url.appending(path: name), atomically: true, encoding: .utf8) }
+        func write(_ name: String, _ text: String) throws {
+            try text.write(to: url.appending(path: name), atomically: true, encoding: .utf8)
+        }
         var web: String { url.appending(path: "web.yml").path }
     }
 
@@ -28,9 +30,11 @@ import Testing
     private static let users = "basic_auth_users:\n  alice: $2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n"
     /// alice:secret
     private static let alice = "Authorization: Basic YWxpY2U6c2VjcmV0"
-    private static let client = TLSClient.Identity(certificate: TestCertificates.clientCertificate, key: TestCertificates.clientKey)
+    private static let client = TLSClient.Identity(
+        certificate: TestCertificates.clientCertificate, key: TestCertificates.clientKey)
     private static let other = TLSClient.Identity(certificate: TestCertificates.otherCertificate, key: TestCertificates.otherKey)
-    private static let stranger = TLSClient.Identity(certificate: TestCertificates.strangerCertificate, key: TestCertificates.strangerKey)
+    private static let stranger = TLSClient.Identity(
+        certificate: TestCertificates.strangerCertificate, key: TestCertificates.strangerKey)
 
     private func endpoint(_ folder: Folder) async throws -> MetricsEndpoint {
         let registry = MetricRegistry()
@@ -72,7 +76,8 @@ import Testing
     @Test(
         "clients' certificates are asked for as told",
         arguments: [
-            ("RequestClientCert", true, true, true), ("RequireAnyClientCert", false, true, true), ("RequireClientCert", false, true, true),
+            ("RequestClientCert", true, true, true), ("RequireAnyClientCert", false, true, true),
+            ("RequireClientCert", false, true, true),
             ("VerifyClientCertIfGiven", true, true, false), ("RequireAndVerifyClientCert", false, true, false),
             ("NoClientCert", true, true, true),
         ])
@@ -89,7 +94,9 @@ import Testing
     @Test("only clients with an allowed name")
     func allowedNames() async throws {
         let folder = try Folder(
-            Self.tls + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [client.test]\n")
+            Self.tls
+                + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [client.test]\n"
+        )
         let endpoint = try await endpoint(folder)
         #expect(try await TLSClient.get("/metrics", port: endpoint.port, as: Self.client) != nil)
         #expect(try await TLSClient.get("/metrics", port: endpoint.port, as: Self.other) == nil)

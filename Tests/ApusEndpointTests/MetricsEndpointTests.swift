@@ -6,8 +6,8 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import ServiceLifecycle
 import RawHTTP
+import ServiceLifecycle
 import Testing
 
 @testable import ApusEndpoint
@@ -61,8 +61,10 @@ import Testing
     @Test(
         "Accept-Encoding is read as it is meant",
         arguments: [
-            ("gzip", "gzip"), ("deflate, GZIP", "gzip"), ("*", "gzip"), ("identity", nil), ("gzip;q=0", nil), ("gzip; q=0.5", "gzip"),
-            ("*;q=0", nil), ("", nil), ("gzip, deflate, br, zstd", "zstd"), ("gzip;q=1, zstd;q=0.9", "gzip"), ("zstd;q=0,gzip;q=0.1", "gzip"),
+            ("gzip", "gzip"), ("deflate, GZIP", "gzip"), ("*", "gzip"), ("identity", nil), ("gzip;q=0", nil),
+            ("gzip; q=0.5", "gzip"),
+            ("*;q=0", nil), ("", nil), ("gzip, deflate, br, zstd", "zstd"), ("gzip;q=1, zstd;q=0.9", "gzip"),
+            ("zstd;q=0,gzip;q=0.1", "gzip"),
             ("gzip;q=0.5, identity;q=0.9", nil), ("gzip;q=x", nil), (";;,,q=1", nil), ("gzip;q=0, *", nil),
         ])
     func acceptEncoding(value: String, expected: String?) { #expect(ContentCoding(accepted: value)?.rawValue == expected) }

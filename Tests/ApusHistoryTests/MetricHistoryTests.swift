@@ -37,7 +37,8 @@ final class HandTime: TimeSource {
             return
         }
         #expect(Set(samples.map { "\($0.labels["route"]?.description ?? "") \($0.value)" }) == ["/a 2.0", "/b 1.0"])
-        guard case .matrix(let series) = try await history.query("http_requests_total", lastMs: 30_000, stepMs: 5_000).value else {
+        guard case .matrix(let series) = try await history.query("http_requests_total", lastMs: 30_000, stepMs: 5_000).value
+        else {
             Issue.record("no matrix")
             return
         }

@@ -54,7 +54,8 @@ import Testing
         #expect(registry.difference(from: expected, names: ["jobs_total"]) == nil)
         jobs("mail").increment()
         #expect(
-            registry.difference(from: expected, names: ["jobs_total"]) == "- jobs_total{kind=\"mail\"} 2\n+ jobs_total{kind=\"mail\"} 3")
+            registry.difference(from: expected, names: ["jobs_total"])
+                == "- jobs_total{kind=\"mail\"} 2\n+ jobs_total{kind=\"mail\"} 3")
         #expect(registry.difference(from: expected) != nil)
         #expect(MetricRegistry().difference(from: "") == nil)
     }

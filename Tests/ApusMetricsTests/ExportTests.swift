@@ -40,7 +40,8 @@ import Testing
             gauge.set(value)
             try registry.writeTextFile(file.path)
             #expect(
-                try String(contentsOf: file, encoding: .utf8) == "# HELP backup_bytes B.\n# TYPE backup_bytes gauge\nbackup_bytes \(value)\n")
+                try String(contentsOf: file, encoding: .utf8)
+                    == "# HELP backup_bytes B.\n# TYPE backup_bytes gauge\nbackup_bytes \(value)\n")
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["backup.prom"])
         #expect(throws: (any Error).self) { try registry.writeTextFile(folder.path + "/none/x.prom") }

@@ -58,7 +58,8 @@ import Testing
                     let done = current
                     received.withLock { $0.append(done) }
                     let head = HTTPResponseHead(
-                        version: .http1_1, status: .init(statusCode: status), headers: ["Content-Length": String(body.utf8.count)])
+                        version: .http1_1, status: .init(statusCode: status), headers: ["Content-Length": String(body.utf8.count)]
+                    )
                     context.write(wrapOutboundOut(.head(head)), promise: nil)
                     context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: body)))), promise: nil)
                     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
@@ -76,7 +77,8 @@ import Testing
     @Test("put, post and delete go to the group's address")
     func methods() async throws {
         let gateway = try await Gateway(status: 202)
-        var push = try PushGateway("127.0.0.1:\(gateway.port)/", job: "nightly backup", grouping: [("instance", "db1"), ("path", "a/b"), ("empty", "")])
+        var push = try PushGateway(
+            "127.0.0.1:\(gateway.port)/", job: "nightly backup", grouping: [("instance", "db1"), ("path", "a/b"), ("empty", "")])
         try await push.push(try registry())
         push.credentials = .basic(user: "u", password: "p")
         try await push.add(try registry())
@@ -122,7 +124,9 @@ import Testing
         }
         #expect(throws: PushGateway.Failure.emptyJob) { try PushGateway("h", job: "") }
         for name in ["job", "a-b", "", "1a", "__x"] {
-            #expect(throws: PushGateway.Failure.badGroupingLabel(name)) { try PushGateway("h", job: "j", grouping: [(name, "x")]) }
+            #expect(throws: PushGateway.Failure.badGroupingLabel(name)) {
+                try PushGateway("h", job: "j", grouping: [(name, "x")])
+            }
         }
         #expect(throws: PushGateway.Failure.badGroupingLabel("a")) {
             try PushGateway("h", job: "j", grouping: [("a", "1"), ("a", "2")])

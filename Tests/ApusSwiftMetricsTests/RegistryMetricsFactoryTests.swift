@@ -36,7 +36,10 @@ struct Bench {
 @Suite("swift-metrics") struct RegistryMetricsFactoryTests {
     @Test("each type becomes what it should, through the library's own types")
     func types() throws {
-        let bench = Bench { $0.timerBuckets = [0.1, 1]; $0.recorderBuckets = [10] }
+        let bench = Bench {
+            $0.timerBuckets = [0.1, 1]
+            $0.recorderBuckets = [10]
+        }
         withMetricsFactory(bench.factory) {
             CoreMetrics.Counter(label: "http.requests", dimensions: [("method", "get")]).increment(by: 2)
             FloatingPointCounter(label: "energy.joules").increment(by: 1.5)
@@ -48,7 +51,8 @@ struct Bench {
         }
         #expect(
             bench.samples == [
-                "connections 3", "energy_joules_total 1.5", "http_requests_total{method=\"get\"} 2", "last_size 5", "queue_depth 7",
+                "connections 3", "energy_joules_total 1.5", "http_requests_total{method=\"get\"} 2", "last_size 5",
+                "queue_depth 7",
                 "request_duration_seconds_bucket{le=\"0.1\"} 0", "request_duration_seconds_bucket{le=\"1\"} 1",
                 "request_duration_seconds_bucket{le=\"+Inf\"} 1", "request_duration_seconds_sum 0.5",
                 "request_duration_seconds_count 1", "sizes_bucket{le=\"10\"} 0", "sizes_bucket{le=\"+Inf\"} 1", "sizes_sum 12",
@@ -74,7 +78,8 @@ struct Bench {
     @Test("label names that belong to Prometheus are moved aside, and values are escaped")
     func labels() {
         let bench = Bench()
-        bench.factory.makeMeter(label: "m", dimensions: [("le", "1"), ("quantile", "2"), ("__name__", "3"), ("a.b", "\"\n\\")]).set(1.0)
+        bench.factory.makeMeter(label: "m", dimensions: [("le", "1"), ("quantile", "2"), ("__name__", "3"), ("a.b", "\"\n\\")])
+            .set(1.0)
         #expect(
             bench.samples == ["m{a_b=\"\\\"\\n\\\\\",exported___name__=\"3\",exported_le=\"1\",exported_quantile=\"2\"} 1"])
     }
@@ -123,7 +128,10 @@ struct Bench {
 
     @Test("one label as two types: both shown, the later under a name of its own")
     func inconsistentTypes() {
-        let bench = Bench { $0.naming = .plain; $0.timerBuckets = [1] }
+        let bench = Bench {
+            $0.naming = .plain
+            $0.timerBuckets = [1]
+        }
         bench.factory.makeCounter(label: "x", dimensions: []).increment(by: 1)
         bench.factory.makeMeter(label: "x", dimensions: []).set(2.0)
         bench.factory.makeTimer(label: "x", dimensions: []).recordNanoseconds(1_000_000_000)

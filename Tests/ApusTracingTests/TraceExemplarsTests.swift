@@ -9,7 +9,8 @@ private enum TestKey: ServiceContextKey { typealias Value = TraceExemplars.Ident
     @Test(
         "identities are read from what tracers write",
         arguments: [
-            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true), ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-00", false),
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true),
+            ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-00", false),
         ])
     func traceParent(header: String, isSampled: Bool) {
         #expect(
@@ -45,7 +46,10 @@ private enum TestKey: ServiceContextKey { typealias Value = TraceExemplars.Ident
         var context = ServiceContext.topLevel
         context[TestKey.self] = .init(traceID: "4bf92f3577b34da6a3ce929d0e0e4736", spanID: "00f067aa0ba902b7")
         ServiceContext.withValue(context) {
-            #expect(provider()?.map { "\($0.0)=\($0.1)" } == ["trace_id=4bf92f3577b34da6a3ce929d0e0e4736", "span_id=00f067aa0ba902b7"])
+            #expect(
+                provider()?.map { "\($0.0)=\($0.1)" } == [
+                    "trace_id=4bf92f3577b34da6a3ce929d0e0e4736", "span_id=00f067aa0ba902b7",
+                ])
         }
         context[TestKey.self]?.isSampled = false
         ServiceContext.withValue(context) {

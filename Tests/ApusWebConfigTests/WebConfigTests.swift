@@ -95,7 +95,8 @@ import Testing
     @Test(
         "a header cannot bring another one, and hostile YAML is an error and no crash",
         arguments: [
-            "http_server_config:\n  headers:\n    Content-Security-Policy: \"a\\r\\nSet-Cookie: b\"\n", "[", "a: *b", "- 1", "\u{0}", "{a: {a: {a:",
+            "http_server_config:\n  headers:\n    Content-Security-Policy: \"a\\r\\nSet-Cookie: b\"\n", "[", "a: *b", "- 1",
+            "\u{0}", "{a: {a: {a:",
             "tls_server_config: 1", "basic_auth_users: [1]", "rate_limit: {interval: x}", "rate_limit: {burst: x, interval: 1s}",
             String(repeating: "[", count: 100_000),
         ])
@@ -139,7 +140,10 @@ import Testing
         "what TLS needs and has not is said",
         arguments: [
             ("client_auth_type: NoClientCert", "missing one of cert or cert_file"), ("cert: x", "missing one of key or key_file"),
-            ("{cert_file: /nowhere/a.crt, key: k}", "failed to read cert_file (/nowhere/a.crt): open /nowhere/a.crt: no such file or directory"),
+            (
+                "{cert_file: /nowhere/a.crt, key: k}",
+                "failed to read cert_file (/nowhere/a.crt): open /nowhere/a.crt: no such file or directory"
+            ),
         ])
     func incompleteTLS(fields: String, expected: String) throws {
         let text = fields.hasPrefix("{") ? "tls_server_config: \(fields)\n" : "tls_server_config:\n  \(fields)\n"
@@ -151,9 +155,18 @@ import Testing
         "wrong types and certificates",
         arguments: [
             ("tls_server_config: 1\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!int `1` into web.TLSConfig"),
-            ("basic_auth_users: [1]\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into map[string]config.Secret"),
-            ("http_server_config: {http2: maybe}\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `maybe` into bool"),
-            ("tls_server_config: {cert: x, key: y}\n", "failed to load X509KeyPair: tls: failed to find any PEM data in certificate input"),
+            (
+                "basic_auth_users: [1]\n",
+                "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into map[string]config.Secret"
+            ),
+            (
+                "http_server_config: {http2: maybe}\n",
+                "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `maybe` into bool"
+            ),
+            (
+                "tls_server_config: {cert: x, key: y}\n",
+                "failed to load X509KeyPair: tls: failed to find any PEM data in certificate input"
+            ),
             (
                 "tls_server_config: {cert: \"-----BEGIN X-----\\n-----END X-----\\n\", key: y}\n",
                 "failed to load X509KeyPair: tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following types: [X]"
@@ -166,7 +179,9 @@ import Testing
     @Test("certificates that are none are an error and no crash")
     func nonsenseCertificates() throws {
         var tls = WebConfig.TLSServer()
-        for (certificate, key) in [("x", "y"), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "k"), ("\u{0}", "\u{0}")] {
+        for (certificate, key) in [
+            ("x", "y"), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "k"), ("\u{0}", "\u{0}"),
+        ] {
             (tls.certificate, tls.key) = (certificate, key)
             #expect(throws: WebConfigError.self) { try TLSServerContext(tls) }
         }

@@ -19,9 +19,11 @@ import Testing
 
     /// A registry with everything that the library can show.
     private static func everything() throws -> MetricRegistry {
-        let registry = MetricRegistry(exemplarProvider: { [("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")] }, exemplarIntervalMs: 0)
+        let registry = MetricRegistry(
+            exemplarProvider: { [("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736")] }, exemplarIntervalMs: 0)
         registry.registerProcessMetrics()
-        let both = try registry.histogram("both_seconds", help: "Classic and native.", buckets: [0.5, 1], native: NativeBuckets())
+        let both = try registry.histogram(
+            "both_seconds", help: "Classic and native.", buckets: [0.5, 1], native: NativeBuckets())
         let native = try registry.histogram("native_seconds", help: "Native only.", buckets: .none, native: NativeBuckets())
         for value in 1...100 {
             both.observe(Double(value) / 50)
@@ -106,7 +108,8 @@ import Testing
                 "--enable-feature=native-histograms,exemplar-storage",
             ], in: folder)
         func value(_ query: String) -> Double? {
-            request("GET", "http://127.0.0.1:\(port)/api/v1/query?" + encoded(["query": query]))?.json["data"]["result"][0]["value"][1].string
+            request("GET", "http://127.0.0.1:\(port)/api/v1/query?" + encoded(["query": query]))?.json["data"]["result"][0][
+                "value"][1].string
                 .flatMap { Double($0) }
         }
         #expect(eventually { value("up{job=\"registry\"}") == 1 }, "\(server.output)")
@@ -132,9 +135,12 @@ import Testing
 
     @Test(
         "a wrong web configuration is refused in the words of promtool",
-        .enabled(if: Programs.promtool != nil && Programs.prometheus3 != nil, "there is no promtool of Prometheus 3 on PATH or in APUS_PEERS"),
+        .enabled(
+            if: Programs.promtool != nil && Programs.prometheus3 != nil,
+            "there is no promtool of Prometheus 3 on PATH or in APUS_PEERS"),
         arguments: [
-            "", "tls_config:\n  x: 1\n", "tls_server_config:\n  cert_filse: x\n  other: 1\n", "tls_server_config:\n  min_version: TLS1.2\n",
+            "", "tls_config:\n  x: 1\n", "tls_server_config:\n  cert_filse: x\n  other: 1\n",
+            "tls_server_config:\n  min_version: TLS1.2\n",
             "tls_server_config:\n  cipher_suites: [TLS_X]\n", "tls_server_config:\n  curve_preferences: [P256]\n",
             "http_server_config:\n  headers:\n    X-Test: 1\n", "http_server_config:\n  headers:\n    X-Frame-Options: never\n",
             "basic_auth_users:\n  a: secret\n", "basic_auth_users:\n  a: \(String(repeating: "x", count: 60))\n",
@@ -142,12 +148,14 @@ import Testing
             "basic_auth_users:\n  a: $2b$40$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n",
             "basic_auth_users:\n  a: $2b$xx$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n",
             "tls_server_config:\n  client_auth_type: NoClientCert\n", "tls_server_config:\n  cert: x\n",
-            "tls_server_config: {cert_file: /nowhere/a.crt, key: k}\n", "tls_server_config: {cert_file: s.crt, key_file: /nowhere/a.key}\n",
+            "tls_server_config: {cert_file: /nowhere/a.crt, key: k}\n",
+            "tls_server_config: {cert_file: s.crt, key_file: /nowhere/a.key}\n",
             "tls_server_config: {cert_file: s.crt, key_file: s.key}\n",
             "tls_server_config: {cert_file: s.crt, key_file: s.key, client_ca_file: s.crt}\n",
             "tls_server_config: {cert_file: s.crt, key_file: s.key, client_auth_type: Foo}\n", "tls_server_config: 1\n",
             "basic_auth_users: [1]\n", "http_server_config: {http2: maybe}\n", "tls_server_config: {cert_file: [a]}\n", "- 1\n",
-            "tls_server_config: {cert_file: s.crt, key_file: other.key}\n", "tls_server_config: {cert_file: s.key, key_file: s.key}\n",
+            "tls_server_config: {cert_file: s.crt, key_file: other.key}\n",
+            "tls_server_config: {cert_file: s.key, key_file: s.key}\n",
         ])
     func webConfig(text: String) throws {
         let promtool = try #require(Programs.promtool)

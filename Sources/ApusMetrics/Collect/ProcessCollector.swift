@@ -170,7 +170,8 @@ struct ProcessStat: Sendable, Equatable {
         // Begins with field 3, the state.
         let fields = stat[stat.index(after: nameEnd)...].split(separator: " ")
         func field(_ number: Int) -> Double? { number - 3 < fields.count ? Double(fields[number - 3]) : nil }
-        guard let minor = field(10), let major = field(12), let user = field(14), let system = field(15), let threads = field(20), let start = field(22),
+        guard let minor = field(10), let major = field(12), let user = field(14), let system = field(15), let threads = field(20),
+            let start = field(22),
             let virtual = field(23),
             let resident = field(24)
         else { return nil }

@@ -27,14 +27,17 @@ public struct MetricsInterceptor: ServerInterceptor {
     /// - Throws: when the names are taken by something else.
     public init(_ registry: MetricRegistry, buckets: Buckets = .requestSeconds) throws(MetricError) {
         let (service, method) = (LabelKey("grpc_service", String.self), LabelKey("grpc_method", String.self))
-        started = try registry.counter("grpc_server_started_total", help: "Total number of RPCs started on the server.", labels: service, method)
+        started = try registry.counter(
+            "grpc_server_started_total", help: "Total number of RPCs started on the server.", labels: service, method)
         handled = try registry.counter(
             "grpc_server_handled_total", help: "Total number of RPCs completed on the server, regardless of success or failure.",
             labels: service, method, .label("grpc_code", as: String.self))
         received = try registry.counter(
-            "grpc_server_msg_received_total", help: "Total number of RPC stream messages received on the server.", labels: service, method)
+            "grpc_server_msg_received_total", help: "Total number of RPC stream messages received on the server.",
+            labels: service, method)
         sent = try registry.counter(
-            "grpc_server_msg_sent_total", help: "Total number of gRPC stream messages sent by the server.", labels: service, method)
+            "grpc_server_msg_sent_total", help: "Total number of gRPC stream messages sent by the server.", labels: service,
+            method)
         seconds = try registry.histogram(
             "grpc_server_handling_seconds",
             help: "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.",
