@@ -42,6 +42,7 @@ final class Connections: Sendable {
         }
     }
 
+    var count: Int { state.withLock { $0.channels.count } }
     var isClosing: Bool { state.withLock { $0.isClosing } }
 
     /// Admits no more connections and closes the idle ones. Returns all that are open; nil if this was done before.

@@ -10,41 +10,35 @@ import NIOPosix
 ///     …
 ///     await endpoint.stop()
 ///
-/// `GET` and `HEAD` of the metrics path give the page, gzipped for who asks; `/-/healthy` says that the process answers.
-/// A page is rendered on the connection's thread: collectors should take milliseconds.
+/// `GET` and `HEAD` of the metrics path give the page, compressed for who asks, and `?name[]=…` only some families of it.
+/// What a client may cost is in `EndpointLimits`. TLS and passwords: see the product `ApusEndpointTLS`.
 public final class MetricsEndpoint: Sendable {
-    /// What a client may cost.
-    public struct Limits: Sendable {
-        /// Connections at a time; one more is closed at once.
-        public var connections = 100
-        /// Bytes of a request's line and headers; more is answered with 431.
-        public var headerBytes = 16_384
-        /// How many milliseconds a connection may stay silent.
-        public var idleMs: Int64 = 75_000
-        /// How many milliseconds `stop` waits for answers under way.
-        public var stopMs: Int64 = 10_000
-        public init() {}
-    }
-
     /// The address that is listened on.
     public let host: String
     /// The port that is listened on; the one the system chose, if 0 was asked for.
     public let port: Int
 
     private let group: MultiThreadedEventLoopGroup
+    private let pool: NIOThreadPool
     private let listener: any Channel
     let connections: Connections
+    let responder: ScrapeResponder
 
-    /// Listens and serves until `stop`. Throws what the system says if the address can't be had.
+    /// Listens and serves until `stop`.
     /// - Parameters:
     ///   - port: 0 for any free one.
-    ///   - path: where the page is.
+    ///   - security: TLS and passwords; nil for neither.
+    /// - Throws: what the system says if the address can't be had; a `MetricError` if the endpoint's own metrics can't be declared.
     public static func start(
-        _ registry: MetricRegistry, host: String = "127.0.0.1", port: Int, path: String = "/metrics", limits: Limits = Limits()
+        _ registry: MetricRegistry, host: String = "127.0.0.1", port: Int, options: EndpointOptions = EndpointOptions(),
+        security: (any EndpointSecurity)? = nil
     ) async throws -> MetricsEndpoint {
+        let limits = options.limits
+        let pool = NIOThreadPool(numberOfThreads: max(1, min(limits.scrapesInFlight, maximumThreads)))
+        let responder = try ScrapeResponder(registry, options: options, security: security, pool: pool)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        pool.start()
         let connections = Connections(limit: limits.connections)
-        let routes = Routes(registry: registry, path: path)
         do {
             let listener = try await ServerBootstrap(group: group)
                 .serverChannelOption(.backlog, value: 128)
@@ -55,26 +49,33 @@ public final class MetricsEndpoint: Sendable {
                     return channel.eventLoop.makeCompletedFuture {
                         let pipeline = channel.pipeline.syncOperations
                         try pipeline.addHandler(IdleStateHandler(allTimeout: .milliseconds(limits.idleMs)))
-                        try pipeline.addHandler(HeaderLimit(bytes: limits.headerBytes))
+                        try security?.addHandlers(to: channel)
+                        try pipeline.addHandler(RequestGuard(limits))
                         try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-                        try pipeline.addHandler(RequestHandler(routes: routes, connections: connections))
+                        try pipeline.addHandler(MetricsChannelHandler(responder, connections: connections))
                     }
                 }
                 .bind(host: host, port: port).get()
-            return MetricsEndpoint(group: group, listener: listener, connections: connections, stopMs: limits.stopMs)
+            return MetricsEndpoint(group, pool, listener, connections, responder)
         } catch {
             try? await group.shutdownGracefully()
+            try? await pool.shutdownGracefully()
             throw error
         }
     }
 
-    private let stopMs: Int64
+    /// Threads that make pages; they are made as they are needed.
+    private static let maximumThreads = 4
 
-    private init(group: MultiThreadedEventLoopGroup, listener: any Channel, connections: Connections, stopMs: Int64) {
+    private init(
+        _ group: MultiThreadedEventLoopGroup, _ pool: NIOThreadPool, _ listener: any Channel, _ connections: Connections,
+        _ responder: ScrapeResponder
+    ) {
         self.group = group
+        self.pool = pool
         self.listener = listener
         self.connections = connections
-        self.stopMs = stopMs
+        self.responder = responder
         host = listener.localAddress?.ipAddress ?? ""
         port = listener.localAddress?.port ?? 0
     }
@@ -85,7 +86,7 @@ public final class MetricsEndpoint: Sendable {
         guard let closed = connections.close() else { return }
         try? await listener.close()
         // What does not finish in time is cut by the shutdown of its event loop.
-        let deadline = group.next().scheduleTask(in: .milliseconds(stopMs)) {}
+        let deadline = group.next().scheduleTask(in: .milliseconds(responder.options.limits.stopMs)) {}
         await withTaskGroup { waiting in
             waiting.addTask { for channel in closed { try? await channel.closeFuture.get() } }
             waiting.addTask { try? await deadline.futureResult.get() }
@@ -94,6 +95,13 @@ public final class MetricsEndpoint: Sendable {
             waiting.cancelAll()
             connections.abort()
         }
+        responder.abandon()
         try? await group.shutdownGracefully()
+        // A collector that hangs must not hang who stops: its thread ends when it does.
+        if responder.scrapesInFlight == 0 {
+            try? await pool.shutdownGracefully()
+        } else {
+            pool.shutdownGracefully { _ in }
+        }
     }
 }

@@ -1,7 +1,6 @@
 import ApusBytes
-import ApusExposition
+public import ApusExposition
 public import ApusModel
-import Synchronization
 
 /// The metrics of a program, declared once and shown as a page at every scrape.
 ///
@@ -12,59 +11,118 @@ import Synchronization
 ///
 /// Declaring throws when a name or a combination can't be; after that nothing fails: updates that make no sense are
 /// dropped and counted in `faults`. Declaring the same again returns the same series. Families come out sorted by name,
-/// series sorted by labels, so two pages differ only where values do.
+/// series sorted by label values, so two pages differ only where values do.
 ///
-/// Next: `MetricFamily` for labels, `MetricSink` for values that exist elsewhere, `registerProcessMetrics()`.
+/// Next: `MetricFamily` for labels, `MetricSink` for values that exist elsewhere, `scoped` for parts of a program,
+/// `render(into:as:)` for other formats, `lint` for names, `registerProcessMetrics()`.
 public final class MetricRegistry: Sendable {
     /// Which names may be declared.
     public enum NameScheme: Sendable {
         /// `[a-zA-Z_:][a-zA-Z0-9_:]*`: every Prometheus reads them.
         case classic
-        /// Any UTF-8; what is not classic is written in quotes, which needs Prometheus 3 to read.
+        /// Any UTF-8; what is not classic is written in quotes or escaped, as the reader asks.
         case utf8
     }
 
-    struct State {
-        var families: [ByteString: any PageWriter] = [:]
-        /// Names of series, and which family writes them.
-        var seriesNames: [ByteString: ByteString] = [:]
-        var sorted: [any PageWriter]?
-        var collectors: [@Sendable (inout MetricSink) -> Void] = []
-    }
-    private let state = Locked(State())
-    /// What was dropped because it made no sense.
-    public let faults = UpdateFaults()
-    let time: any TimeSource
+    /// What is declared, shared by all scopes.
+    let core: RegistryCore
+    /// Before the names that are declared here.
+    let prefix: String
+    /// Of every series that is declared here.
+    let constantLabels: [Label]
     let names: NameScheme
     let seriesLimit: Int
-    let constantLabels: KeyValuePairs<String, String>
-    /// `constantLabels` as they stand in a page.
-    let constantLabelText: [UInt8]
+    let context: RegistryContext
+    /// What was dropped because it made no sense.
+    public var faults: UpdateFaults { context.faults }
+    var time: any TimeSource { context.time }
 
     /// - Parameters:
     ///   - constantLabels: labels of every series; prefer the labels that the server gives a target.
     ///   - seriesLimit: how many series a family may have beside its overflow series, unless declared otherwise.
+    ///   - exemplarProvider: asked at updates of counters and histograms what leads elsewhere from them, such as to the trace
+    ///     that is current. It runs where the update does and should take nanoseconds.
+    ///   - exemplarIntervalMs: how old an exemplar must be before the provider is asked for the next one.
     public init(
         constantLabels: KeyValuePairs<String, String> = [:], names: NameScheme = .classic, seriesLimit: Int = 10_000,
-        time: any TimeSource = SystemTime()
+        time: any TimeSource = SystemTime(), exemplarProvider: ExemplarProvider? = nil, exemplarIntervalMs: Int64 = 1000
     ) {
-        self.constantLabels = constantLabels
-        var text: [UInt8] = []
-        for (key, value) in constantLabels {
-            if !text.isEmpty { text.append(UInt8(ascii: ",")) }
-            text.appendLabelPair(name: ByteString(key), value: ByteString(value))
-        }
-        constantLabelText = text
+        core = RegistryCore()
+        prefix = ""
+        self.constantLabels = constantLabels.map { Label(ByteString($0.key), ByteString($0.value)) }
         self.names = names
-        self.seriesLimit = seriesLimit
-        self.time = time
+        self.seriesLimit = max(1, seriesLimit)
+        context = RegistryContext(time: time, exemplarProvider: exemplarProvider, exemplarIntervalMs: exemplarIntervalMs)
     }
 
-    /// Calls `collect` at every scrape, for values that live elsewhere: see `MetricSink`. Collectors run one after
-    /// the other on the thread that renders.
-    public func collect(_ collect: @escaping @Sendable (inout MetricSink) -> Void) {
-        state.withLock { $0.collectors.append(collect) }
+    private init(scopeOf parent: MetricRegistry, prefix: String, constantLabels: [Label]) {
+        core = parent.core
+        self.prefix = parent.prefix + prefix
+        self.constantLabels = parent.constantLabels + constantLabels
+        names = parent.names
+        seriesLimit = parent.seriesLimit
+        context = parent.context
     }
+
+    // MARK: Scopes and merging
+
+    /// The same registry for a part of the program: what is declared through it has `prefix` before its name and these
+    /// labels beside its own. It shows the page of the whole registry.
+    ///
+    ///     let http = registry.scoped(prefix: "http_", constantLabels: ["listener": "public"])
+    ///     let requests = try http.counter("requests_total", help: "…")      // http_requests_total{listener="public"}
+    ///
+    /// One name may be declared in several scopes if type, help, unit and label names agree and the labels' values differ.
+    public func scoped(prefix: String = "", constantLabels: KeyValuePairs<String, String> = [:]) -> MetricRegistry {
+        MetricRegistry(
+            scopeOf: self, prefix: prefix, constantLabels: constantLabels.map { Label(ByteString($0.key), ByteString($0.value)) })
+    }
+
+    /// Shows what `other` has on this registry's pages too. Where both have a family, their series are put together if its
+    /// type and help agree; else those of `other` are left out and counted in `faults`, as are series that both have.
+    public func include(_ other: MetricRegistry) {
+        if other.core !== core { core.include(other) }
+    }
+
+    /// A registry that shows what all of these have.
+    public static func merged(_ registries: [MetricRegistry]) -> MetricRegistry {
+        let all = MetricRegistry()
+        for registry in registries { all.include(registry) }
+        return all
+    }
+
+    // MARK: Removing
+
+    /// Shows the families of this name no more; false if there was none. Handles that somebody kept stay usable. The name can
+    /// be declared anew.
+    @discardableResult
+    public func unregister(_ name: String) -> Bool { core.unregister(ByteString(prefix + name)) }
+
+    // MARK: Collectors
+
+    /// Calls `collect` at every scrape, for values that live elsewhere: see `MetricSink`. Such collectors run one after
+    /// the other on the thread that renders, and should take milliseconds; use the asynchronous form for what may take
+    /// longer. One that throws is left out of the page and counted in `faults`.
+    @discardableResult
+    public func collect(_ collect: @escaping @Sendable (inout MetricSink) throws -> Void) -> CollectorToken {
+        core.add(.now(self, collect))
+    }
+
+    /// Calls `collect` at every scrape that can wait for it: those of `page(as:)`. All such collectors run at once. One that
+    /// throws, or has not ended after `timeoutMs`, is left out of the page and counted in `faults`; while it still runs, it is
+    /// not called again.
+    @discardableResult
+    public func collectAsync(
+        timeoutMs: Int64 = 5000, _ collect: @escaping @Sendable (inout MetricSink) async throws -> Void
+    ) -> CollectorToken {
+        core.add(.later(AsyncCollector(self, timeoutMs: timeoutMs, collect)))
+    }
+
+    /// Calls a collector no more; false if it was removed before.
+    @discardableResult
+    public func remove(_ token: CollectorToken) -> Bool { core.remove(token) }
+
+    // MARK: Pages
 
     /// The page, in the text format 0.0.4, whose content type is `contentType`.
     public func renderText() -> [UInt8] {
@@ -73,98 +131,46 @@ public final class MetricRegistry: Sendable {
         return page
     }
 
-    /// Appends the page to `page`.
-    public func render(into page: inout [UInt8]) {
-        let (families, collectors) = state.withLock { state -> ([any PageWriter], [@Sendable (inout MetricSink) -> Void]) in
-            if let sorted = state.sorted { return (sorted, state.collectors) }
-            let sorted = state.families.values.sorted { $0.descriptor.name < $1.descriptor.name }
-            state.sorted = sorted
-            return (sorted, state.collectors)
-        }
-        var collected: [CollectedFamily] = []
-        if !collectors.isEmpty {
-            var sink = MetricSink(registry: self)
-            for collect in collectors { collect(&sink) }
-            collected = sink.finish()
-        }
-        var next = 0
-        for family in families {
-            while next < collected.count, collected[next].name < family.descriptor.name {
-                collected[next].write(to: &page)
-                next += 1
-            }
-            family.write(to: &page)
-        }
-        for family in collected[next...] { family.write(to: &page) }
+    /// Appends the page to `page`, in the text format.
+    public func render(into page: inout [UInt8]) { render(into: &page, as: defaultEncoding) }
+
+    /// Appends the page to `page`. Asynchronous collectors are left out: see `page(as:)`.
+    public func render(into page: inout [UInt8], as encoding: PageEncoding) {
+        PageBuilder(self).write(encoding, collected: [], into: &page)
     }
 
-    /// The content type to send a page with.
+    /// The page, with what asynchronous collectors give.
+    public func page(as encoding: PageEncoding? = nil) async -> [UInt8] {
+        let collected = await core.collectLater()
+        var page: [UInt8] = []
+        PageBuilder(self).write(encoding ?? defaultEncoding, collected: collected, into: &page)
+        return page
+    }
+
+    /// All families as they are now, sorted by name: for tests, for stores, for pages of another kind. Asynchronous
+    /// collectors are left out.
+    public func gather() -> [FamilySnapshot] { PageBuilder(self).gather(collected: []) }
+
+    /// All families as they are now, with what asynchronous collectors give.
+    public func gatherAll() async -> [FamilySnapshot] {
+        let collected = await core.collectLater()
+        return PageBuilder(self).gather(collected: collected)
+    }
+
+    /// What is wrong with names, units and help, by the rules of `promtool check metrics`: assert in a test that it is empty.
+    ///
+    ///     #expect(registry.lint() == [])
+    public func lint() -> [MetricLint.Finding] { MetricLint.findings(in: gather()) }
+
+    /// The content type to send a page of `render(into:)` with.
     public var contentType: String { names == .classic ? TextFormat.contentType : TextFormat.utf8ContentType }
 
-    /// Whether a declared family writes series of this name.
-    func isTaken(_ name: ByteString) -> Bool { state.withLock { $0.seriesNames[name] != nil } }
+    private var defaultEncoding: PageEncoding {
+        names == .classic ? PageEncoding(.text, escaping: .underscores) : PageEncoding(.textUTF8, escaping: .allowUTF8)
+    }
+}
 
-    /// Adds a family, or returns the one that was declared the same way before.
-    func declare<Family: PageWriter>(
-        _ descriptor: FamilyDescriptor, as type: Family.Type = Family.self, make: (FamilyDescriptor) -> Family
-    ) throws(MetricError) -> Family {
-        let name = descriptor.name.description
-        let outcome = state.withLock { state -> Swift.Result<Family, MetricError> in
-            if let existing = state.families[descriptor.name] {
-                if let difference = descriptor.difference(from: existing.descriptor) {
-                    return .failure(.declaredDifferently(name, difference: difference))
-                }
-                guard let same = existing as? Family else {
-                    return .failure(.declaredDifferently(name, difference: "source of values"))
-                }
-                return .success(same)
-            }
-            for seriesName in descriptor.seriesNames {
-                if let owner = state.seriesNames[seriesName] { return .failure(.nameTaken(name, by: owner.description)) }
-            }
-            let family = make(descriptor)
-            state.families[descriptor.name] = family
-            for seriesName in descriptor.seriesNames { state.seriesNames[seriesName] = descriptor.name }
-            state.sorted = nil
-            return .success(family)
-        }
-        return try outcome.get()
-    }
-
-    /// Checks names and labels and puts them together.
-    func describe(
-        _ name: String, help: String, type: MetricType, labelNames: [String] = [], labelTypes: [ObjectIdentifier] = [],
-        constantLabels own: KeyValuePairs<String, String> = [:], shape: FamilyDescriptor.Shape = .single
-    ) throws(MetricError) -> FamilyDescriptor {
-        let metricName = ByteString(name)
-        guard isMetricName(metricName) else { throw .invalidMetricName(name) }
-        var seen: Set<String> = []
-        for label in constantLabels.map(\.key) + own.map(\.key) + labelNames {
-            guard isLabelName(ByteString(label)) else { throw .invalidLabelName(label, metric: name) }
-            if label.hasPrefix("__") || label == "le" || label == "quantile" { throw .reservedLabelName(label, metric: name) }
-            guard seen.insert(label).inserted else { throw .duplicateLabelName(label, metric: name) }
-        }
-        switch shape {
-        case .single: break
-        case .histogram(let buckets): guard buckets.isValid else { throw .invalidBuckets(metric: name) }
-        case .summary(let quantiles, let windowMs):
-            guard quantiles.allSatisfy(\.isValid), windowMs > 0 else { throw .invalidQuantiles(metric: name) }
-        }
-        var constant = constantLabelText
-        for (key, value) in own {
-            if !constant.isEmpty { constant.append(UInt8(ascii: ",")) }
-            constant.appendLabelPair(name: ByteString(key), value: ByteString(value))
-        }
-        return FamilyDescriptor(
-            name: metricName, help: ByteString(help), type: type, labelNames: labelNames.map { ByteString($0) },
-            labelTypes: labelTypes,
-            constantLabels: constant, shape: shape)
-    }
-
-    func isMetricName(_ name: ByteString) -> Bool {
-        names == .utf8 ? !name.isEmpty : TextFormat.isClassicMetricName(name.bytes.span)
-    }
-    func isLabelName(_ name: ByteString) -> Bool {
-        names == .utf8 ? !name.isEmpty : TextFormat.isClassicLabelName(name.bytes.span)
-    }
+/// Stands for a collector, to remove it by.
+public struct CollectorToken: Hashable, Sendable {
+    let number: UInt64
 }

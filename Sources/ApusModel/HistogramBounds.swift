@@ -23,6 +23,28 @@ public enum HistogramBounds {
         return fraction == 0.5 && exponent == 1025 ? .greatestFiniteMagnitude : scaled(fraction, exponent)
     }
 
+    /// The bucket of `schema` (-4 to 8) that a positive, finite value falls into: the lowest whose upper bound it does not
+    /// exceed.
+    public static func index(of value: Double, schema: Int32) -> Int32 {
+        // value = fraction × 2^exponent, with 0.5 ≤ fraction < 1; subnormal ones too.
+        var exponent: Int32 = 0
+        let fraction = unsafe frexp(value, &exponent)
+        if schema <= 0 {
+            // A power of two is the bound of the bucket below it.
+            let power = fraction == 0.5 ? exponent - 1 : exponent
+            let shift = -max(-4, schema)
+            return (power &- 1) >> shift &+ 1
+        }
+        let bits = Int(min(8, schema))
+        let step = 1 << (8 - bits)
+        var (low, high) = (0, 1 << bits)
+        while low < high {
+            let middle = (low + high) / 2
+            if table[middle * step] < fraction { low = middle + 1 } else { high = middle }
+        }
+        return Int32(truncatingIfNeeded: low + (Int(exponent) - 1) << bits)
+    }
+
     private static func scaled(_ fraction: Double, _ exponent: Int) -> Double {
         ldexp(fraction, Int32(clamping: exponent))
     }

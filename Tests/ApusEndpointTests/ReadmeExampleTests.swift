@@ -1,5 +1,6 @@
 import ApusEndpoint
 import ApusMetrics
+import RawHTTP
 import Testing
 
 /// The example of the README, as a test, so that it keeps compiling and doing what it says.

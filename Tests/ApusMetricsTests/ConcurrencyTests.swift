@@ -1,6 +1,9 @@
-import ApusMetrics
+import ApusExposition
+import Foundation
 import Synchronization
 import Testing
+
+@testable import ApusMetrics
 
 @Suite("Many threads") struct ConcurrencyTests {
     private static let tasks = 4
@@ -104,10 +107,124 @@ import Testing
     }
 }
 
+extension ConcurrencyTests {
+    /// Ten million updates, unless a sanitizer makes each ten times slower.
+    private static var stressRounds: Int {
+        #if SANITIZE_THREAD
+            20_000
+        #else
+            250_000
+        #endif
+    }
+
+    @Test("ten million updates by eight tasks while four render: not one is lost, no page is torn", .timeLimit(.minutes(5)))
+    func stress() async throws {
+        let registry = MetricRegistry()
+        let counter = try registry.counter("c_total", help: "")
+        let family = try registry.counter("f_total", help: "", labels: .label("method", as: Method.self), .label("n", as: Int.self))
+        let histogram = try registry.histogram("h", help: "", buckets: [0.5, 2])
+        let labelled = try registry.histogram("l", help: "", buckets: [0.5, 2], labels: .label("n", as: Int.self))
+        let running = Countdown(8)
+        await withTaskGroup(of: Void.self) { group in
+            for task in 0..<8 {
+                group.addTask {
+                    // Five updates a round.
+                    for round in 0..<Self.stressRounds {
+                        counter.increment()
+                        counter.increment(by: 0.5)
+                        family.increment(.get, round & 15)
+                        histogram.observe(round & 1 == 0 ? 0 : 2)
+                        labelled.observe(1, (task &+ round) & 7)
+                    }
+                    running.finish()
+                }
+            }
+            for reader in 0..<4 {
+                group.addTask {
+                    let encodings: [PageEncoding] = [.text, .openMetrics, .protobuf, PageEncoding(.openMetrics2)]
+                    while !running.isFinished {
+                        var page: [UInt8] = []
+                        registry.render(into: &page, as: encodings[reader])
+                        let snapshot = histogram.snapshot()
+                        if snapshot.sum != 2 * Double(snapshot.counts[1]) { Issue.record("torn: \(snapshot)") }
+                        await Task.yield()
+                    }
+                }
+            }
+        }
+        let total = 8 * Self.stressRounds
+        #expect(counter.value == 1.5 * Double(total))
+        #expect((0..<16).reduce(0) { $0 + family(.get, $1).value } == Double(total))
+        #expect(histogram.snapshot().counts == [UInt64(total / 2), UInt64(total / 2), 0])
+        #expect(histogram.snapshot().sum == Double(total))
+        #expect((0..<8).reduce(0) { $0 + labelled($1).snapshot().count } == UInt64(total))
+    }
+
+    @Test("threads that come and go leave their counts, and more threads than have cells of their own count all the same")
+    func manyThreads() throws {
+        let counter = try MetricRegistry().counter("c_total", help: "")
+        let histogram = try MetricRegistry().histogram("h", help: "", buckets: [1])
+        // All at once, so that no thread takes over what another left.
+        Threads.run(CellStore.maxThreads + 40) {
+            counter.increment()
+            histogram.observe(2)
+        }
+        for _ in 0..<20 { Threads.run(10) { counter.increment(by: 2) } }
+        #expect(counter.value == Double(CellStore.maxThreads + 40 + 400))
+        #expect(histogram.snapshot().counts == [0, UInt64(CellStore.maxThreads + 40)])
+    }
+
+    @Test("cells that were given back begin at zero")
+    func reuse() throws {
+        for round in 1...200 {
+            let registry = MetricRegistry()
+            let counter = try registry.counter("c_total", help: "", labels: .label("x", as: Int.self))
+            let histogram = try registry.histogram("h", help: "", buckets: [1, 2, 3], labels: .label("x", as: Int.self))
+            for key in 0..<20 {
+                counter(key).increment(by: Double(round) + 0.5)
+                histogram.observe(Double(round), key)
+            }
+            for key in 0..<20 where counter(key).value != Double(round) + 0.5 || histogram(key).snapshot().count != 1 {
+                Issue.record("round \(round), key \(key)")
+            }
+        }
+    }
+}
+
 /// Tells when a number of tasks is done.
 private final class Countdown: Sendable {
     private let count: Atomic<Int>
     init(_ count: Int) { self.count = Atomic(count) }
     func finish() { count.wrappingSubtract(1, ordering: .releasing) }
     var isFinished: Bool { count.load(ordering: .acquiring) <= 0 }
+}
+
+/// Threads of the system, small ones, that are all there at the same time.
+private enum Threads {
+    static func run(_ count: Int, _ body: @escaping @Sendable () -> Void) {
+        let shared = Shared(waiting: count, body: body)
+        for _ in 0..<count {
+            let thread = Thread { shared.run() }
+            thread.stackSize = 65_536
+            thread.start()
+        }
+        while shared.running.load(ordering: .acquiring) > 0 { usleep(500) }
+    }
+
+    private final class Shared: Sendable {
+        let waiting: Atomic<Int>
+        let running: Atomic<Int>
+        let body: @Sendable () -> Void
+        init(waiting: Int, body: @escaping @Sendable () -> Void) {
+            self.waiting = Atomic(waiting)
+            running = Atomic(waiting)
+            self.body = body
+        }
+        func run() {
+            body()
+            waiting.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+            while waiting.load(ordering: .acquiring) > 0 { usleep(500) }
+            running.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+        }
+    }
 }

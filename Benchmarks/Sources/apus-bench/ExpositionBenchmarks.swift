@@ -1,6 +1,5 @@
 import ApusBytes
 import ApusExposition
-import ApusMetrics
 import ApusModel
 
 @MainActor let expositionBenchmarks: [Benchmark] = [
@@ -54,26 +53,6 @@ import ApusModel
     number("JSON integers", "digits two at a time: ~15 ns with its time") { Double($0 * 7) },
     number("JSON short decimals", "a multiplication proves three decimals suffice: ~20 ns") { Double($0) / 100 },
     number("JSON 17 digits", "shortest digits, one 128-bit product: ~40 ns") { (Double($0) + 0.1).squareRoot() },
-    Benchmark(name: "counter increment", unit: "call", sketch: "one relaxed atomic addition: ~2 ns") {
-        let counter = try MetricRegistry().counter("c_total", help: "Counts.")
-        return {
-            for _ in 0..<1_000_000 { counter.increment() }
-            return 1_000_000
-        }
-    },
-    Benchmark(name: "render unchanged", unit: "series", sketch: "copy prefix and value: ~20 ns") {
-        let registry = MetricRegistry()
-        let family = try registry.counter("requests_total", help: "Requests.", labels: .label("route", as: String.self))
-        for index in 0..<900 { family("/route/\(index)").increment(by: index * 17) }
-        var page: [UInt8] = []
-        return {
-            for _ in 0..<20 {
-                page.removeAll(keepingCapacity: true)
-                registry.render(into: &page)
-            }
-            return 20 * 900
-        }
-    },
 ]
 
 private struct CountingResolver: SeriesResolver {

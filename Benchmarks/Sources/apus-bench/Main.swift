@@ -2,7 +2,7 @@
 @main @MainActor struct Main {
     static func main() throws {
         let words = CommandLine.arguments.dropFirst()
-        let all = expositionBenchmarks + storageBenchmarks + queryBenchmarks
+        let all = expositionBenchmarks + registryBenchmarks + storageBenchmarks + queryBenchmarks
         let chosen = words.isEmpty ? all : all.filter { benchmark in words.contains { benchmark.name.contains($0) } }
         if chosen.isEmpty { print("no benchmark has that in its name; there are: \(all.map(\.name).joined(separator: ", "))") }
         for benchmark in chosen { try measure(benchmark) }

@@ -37,9 +37,10 @@ extension MetricType {
         switch self {
         case .counter: "counter"
         case .gauge, .info, .stateset: "gauge"
-        case .histogram: "histogram"
+        // A gauge histogram has the lines of a histogram, which readers look for under that type only.
+        case .histogram, .gaugehistogram: "histogram"
         case .summary: "summary"
-        case .gaugehistogram, .unknown: "untyped"
+        case .unknown: "untyped"
         }
     }
 }
@@ -120,7 +121,7 @@ extension Array where Element == UInt8 {
     }
 
     /// A metric's name as it stands in `# HELP` and `# TYPE`: bare, or quoted when it is not of the classic alphabet.
-    private mutating func appendMetricName(_ name: ByteString) {
+    mutating func appendMetricName(_ name: ByteString) {
         if TextFormat.isClassicMetricName(name.bytes.span) {
             append(contentsOf: name.bytes)
         } else {
@@ -128,7 +129,7 @@ extension Array where Element == UInt8 {
         }
     }
 
-    private mutating func appendEscaped(_ text: Span<UInt8>, quotes: Bool) {
+    mutating func appendEscaped(_ text: Span<UInt8>, quotes: Bool) {
         for index in 0..<text.count {
             switch text[index] {
             case UInt8(ascii: "\\"): appendStatic("\\\\")
@@ -139,7 +140,7 @@ extension Array where Element == UInt8 {
         }
     }
 
-    private mutating func appendStatic(_ text: StaticString) {
+    mutating func appendStatic(_ text: StaticString) {
         text.withUTF8Buffer { unsafe append(contentsOf: $0) }
     }
 }

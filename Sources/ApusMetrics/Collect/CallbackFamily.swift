@@ -1,21 +1,30 @@
 import ApusExposition
+import ApusModel
 
 /// One series whose value is read when a page is written.
-final class CallbackFamily: PageWriter {
+final class CallbackFamily: DeclaredFamily {
     let descriptor: FamilyDescriptor
-    private let head: [UInt8]
+    private let context: RegistryContext
     private let read: @Sendable () -> Double
+    private let createdMs: Int64
 
-    init(_ descriptor: FamilyDescriptor, read: @escaping @Sendable () -> Double) {
+    init(_ descriptor: FamilyDescriptor, context: RegistryContext, read: @escaping @Sendable () -> Double) {
         self.descriptor = descriptor
+        self.context = context
         self.read = read
-        var head: [UInt8] = []
-        head.appendSeriesHead(name: descriptor.name, labels: descriptor.constantLabels)
-        self.head = head
+        createdMs = context.time.wallMs()
     }
 
-    func writeSeries(to page: inout [UInt8]) {
-        page.append(contentsOf: head)
-        page.appendValueLine(read())
+    func points() -> [MetricPoint] {
+        let value = read()
+        let isCounter = descriptor.type == .counter
+        // What counts is never negative, and never not a number; OpenMetrics readers refuse the page for it.
+        guard !isCounter || value >= 0 else {
+            context.faults.count(.badIncrement)
+            return []
+        }
+        return [MetricPoint(labels: descriptor.constantLabels, value: .number(value), createdMs: isCounter ? createdMs : nil)]
     }
+
+    func appendLines(_ encoding: PageEncoding, to page: inout [UInt8]) -> Bool { false }
 }

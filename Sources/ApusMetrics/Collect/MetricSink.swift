@@ -1,7 +1,6 @@
 import ApusBytes
-import ApusExposition
+public import ApusExposition
 public import ApusModel
-import Synchronization
 
 /// Where a collector puts families that it computes at a scrape:
 ///
@@ -13,8 +12,9 @@ import Synchronization
 ///     }
 ///
 /// A family given twice is put together. What would break the page is left out and counted in the registry's faults:
-/// bad names, names that a declared metric has, a second type for a name, a series given twice.
-public struct MetricSink {
+/// bad names, names that a declared metric has, a second type for a name, a series given twice. Labels may come in any
+/// order; series come out sorted by them.
+public struct MetricSink: Sendable {
     private let registry: MetricRegistry
     private var families: [ByteString: CollectedFamily] = [:]
 
@@ -26,31 +26,51 @@ public struct MetricSink {
     public mutating func gauge(_ name: String, help: String, _ value: Double, labels: [(String, String)] = []) {
         family(name, help: help, type: .gauge) { $0.sample(value, labels: labels) }
     }
+    /// Facts as labels: the value is always 1.
+    public mutating func info(_ name: String, help: String, _ facts: [(String, String)]) {
+        family(name, help: help, type: .info) { $0.sample(1, labels: facts) }
+    }
 
-    public mutating func family(_ name: String, help: String, type: MetricType, _ fill: (inout FamilySink) -> Void) {
-        let name = ByteString(name)
-        // Taken out of the dictionary while it is filled, so that its buffer is not copied.
-        var family = families.removeValue(forKey: name) ?? CollectedFamily(name: name, help: ByteString(help), type: type)
-        let isUsable = registry.isMetricName(name) && family.type == type && !family.seriesNames.contains { registry.isTaken($0) }
-        if isUsable {
-            var sink = FamilySink(family: family, registry: registry)
-            family.body = []
-            fill(&sink)
-            family = sink.family
-        } else {
-            registry.faults.droppedCollectedSampleCount.wrappingAdd(1, ordering: .relaxed)
+    /// - Parameter unit: what the values are in; the name must end with it, before `_total`.
+    public mutating func family(
+        _ name: String, help: String, unit: String = "", type: MetricType, _ fill: (inout FamilySink) -> Void
+    ) {
+        let name = ByteString(registry.prefix + name)
+        // Taken out of the dictionary while it is filled, so that its points are not copied.
+        let family =
+            families.removeValue(forKey: name)
+            ?? CollectedFamily(
+                snapshot: FamilySnapshot(name: name, help: ByteString(help), unit: ByteString(unit), type: type))
+        let isUsable =
+            registry.isMetricName(name) && family.snapshot.type == type
+            && !MetricRegistry.seriesNames(name, type).contains { registry.core.isTaken($0) }
+        guard isUsable else {
+            registry.faults.count(.droppedCollectedSample)
+            families[name] = family
+            return
         }
-        families[name] = family
+        var sink = FamilySink(family: family, registry: registry)
+        fill(&sink)
+        families[name] = sink.family
+    }
+
+    /// A family from elsewhere, whole: another registry's, a page's that was read.
+    public mutating func add(_ family: FamilySnapshot) {
+        let name = family.name.description
+        self.family(name, help: family.help.description, unit: family.unit.description, type: family.type) { sink in
+            for point in family.points { sink.add(point) }
+        }
     }
 
     /// All families with samples, sorted by name.
-    consuming func finish() -> [CollectedFamily] {
-        families.values.filter { !$0.body.isEmpty }.sorted { $0.name < $1.name }
+    consuming func finish() -> [FamilySnapshot] {
+        families.values.map(\.sorted).filter { !$0.points.isEmpty }.sorted { $0.name < $1.name }
     }
 }
 
-/// Where a collector puts the samples of one family.
-public struct FamilySink {
+/// Where a collector puts the samples of one family. Timestamps are for values that were measured at another time than
+/// now, in milliseconds since the epoch, as is when counting began.
+public struct FamilySink: Sendable {
     fileprivate var family: CollectedFamily
     private let registry: MetricRegistry
 
@@ -59,104 +79,103 @@ public struct FamilySink {
         self.registry = registry
     }
 
-    public mutating func sample(_ value: Double, labels: [(String, String)] = []) {
-        add(labels) { family, text in
-            family.body.appendSeriesHead(name: family.name, labels: text)
-            family.body.appendValueLine(value)
-        }
+    /// A value of a counter, a gauge, an info or a metric of unknown type.
+    public mutating func sample(
+        _ value: Double, labels: [(String, String)] = [], timestampMs: Int64? = nil, createdMs: Int64? = nil, exemplar: Exemplar? = nil
+    ) {
+        add(labels, .number(value, exemplar: exemplar), timestampMs, createdMs)
     }
 
-    /// A histogram's series; `counts` are not cumulative and one more than the bounds.
-    public mutating func histogram(upperBounds: [Double], counts: [UInt64], sum: Double, labels: [(String, String)] = []) {
-        guard counts.count == upperBounds.count + 1, family.type == .histogram else { return drop() }
-        add(labels) { family, text in
-            var cumulative: UInt64 = 0
-            for (bound, count) in zip(upperBounds + [.infinity], counts) {
-                cumulative &+= count
-                family.body.appendSeriesHead(name: family.name, suffix: "_bucket", labels: text, open: true)
-                family.body.append(contentsOf: "le=\"".utf8)
-                family.body.appendDouble(bound, style: .general)
-                family.body.append(contentsOf: "\"} ".utf8)
-                family.body.appendDecimal(cumulative)
-                family.body.append(UInt8(ascii: "\n"))
-            }
-            Self.appendTotals(&family, text, sum: sum, count: cumulative)
-        }
+    /// A histogram's series; `counts` are not cumulative and one more than the bounds. With `native`, bounds and counts may
+    /// both be empty.
+    public mutating func histogram(
+        upperBounds: [Double], counts: [UInt64], sum: Double, native: NativeHistogram? = nil, labels: [(String, String)] = [],
+        timestampMs: Int64? = nil, createdMs: Int64? = nil, exemplars: [Exemplar?] = []
+    ) {
+        let point = HistogramPoint(upperBounds: upperBounds, counts: counts, sum: sum, native: native, exemplars: exemplars)
+        add(labels, .histogram(point), timestampMs, createdMs)
     }
 
     /// A summary's series.
     public mutating func summary(
-        quantiles: [(rank: Double, value: Double)], sum: Double, count: UInt64, labels: [(String, String)] = []
+        quantiles: [(rank: Double, value: Double)], sum: Double, count: UInt64, labels: [(String, String)] = [],
+        timestampMs: Int64? = nil, createdMs: Int64? = nil
     ) {
-        guard family.type == .summary else { return drop() }
-        add(labels) { family, text in
-            for (rank, value) in quantiles {
-                family.body.appendSeriesHead(name: family.name, labels: text, open: true)
-                family.body.append(contentsOf: "quantile=\"".utf8)
-                family.body.appendDouble(rank, style: .general)
-                family.body.append(contentsOf: "\"} ".utf8)
-                family.body.appendValueLine(value)
+        let quantiles = quantiles.map { SummaryPoint.Quantile(rank: $0.rank, value: $0.value) }
+        add(labels, .summary(SummaryPoint(quantiles: quantiles, sum: sum, count: count)), timestampMs, createdMs)
+    }
+
+    /// A state set's series.
+    public mutating func states(_ states: [(name: String, isOn: Bool)], labels: [(String, String)] = []) {
+        add(labels, .states(states.map { PointValue.State(name: ByteString($0.name), isOn: $0.isOn) }), nil, nil)
+    }
+
+    /// A point as it is, but for its labels, which are put in order.
+    public mutating func add(_ point: MetricPoint) {
+        add(point.labels, point.value, point.timestampMs, point.createdMs)
+    }
+
+    private mutating func add(_ labels: [(String, String)], _ value: PointValue, _ timestampMs: Int64?, _ createdMs: Int64?) {
+        add(labels.map { Label(ByteString($0.0), ByteString($0.1)) }, value, timestampMs, createdMs)
+    }
+
+    /// Adds a point with its labels sorted, if they are good and were not there before.
+    private mutating func add(_ labels: [Label], _ value: PointValue, _ timestampMs: Int64?, _ createdMs: Int64?) {
+        guard isOfType(value) else { return drop() }
+        let reserved: ByteString =
+            switch family.snapshot.type {
+            case .histogram, .gaugehistogram: "le"
+            case .summary: "quantile"
+            case .stateset: family.snapshot.name
+            default: ""
             }
-            Self.appendTotals(&family, text, sum: sum, count: count)
-        }
-    }
-
-    private static func appendTotals(_ family: inout CollectedFamily, _ labels: [UInt8], sum: Double, count: UInt64) {
-        family.body.appendSeriesHead(name: family.name, suffix: "_sum", labels: labels)
-        family.body.appendValueLine(sum)
-        family.body.appendSeriesHead(name: family.name, suffix: "_count", labels: labels)
-        family.body.appendDecimal(count)
-        family.body.append(UInt8(ascii: "\n"))
-    }
-
-    /// Writes with the labels sorted and escaped, if they are good and were not there before.
-    private mutating func add(_ labels: [(String, String)], _ write: (inout CollectedFamily, [UInt8]) -> Void) {
-        let reserved = family.type == .histogram ? "le" : family.type == .summary ? "quantile" : ""
-        var text: [UInt8] = registry.constantLabelText
         // Sorted, so that one set of labels in two orders is one series.
-        var previous: String?
-        for (name, value) in labels.sorted(by: { $0.0 < $1.0 }) {
-            guard name != previous, name != reserved, !name.hasPrefix("__"), registry.isLabelName(ByteString(name)) else {
-                return drop()
-            }
-            previous = name
-            if !text.isEmpty { text.append(UInt8(ascii: ",")) }
-            text.appendLabelPair(name: ByteString(name), value: ByteString(value))
+        let sorted = labels.sorted { $0.name < $1.name }
+        var previous: ByteString?
+        for label in sorted {
+            guard label.name != previous, label.name != reserved, !label.name.hasPrefix("__"), registry.isLabelName(label.name),
+                !registry.constantLabels.contains(where: { $0.name == label.name })
+            else { return drop() }
+            previous = label.name
         }
-        guard family.seen.insert(text).inserted else { return drop() }
-        write(&family, text)
+        let all = registry.constantLabels + sorted
+        guard family.seen.insert(LabelSet(all)).inserted else { return drop() }
+        family.snapshot.points.append(MetricPoint(labels: all, value: value, timestampMs: timestampMs, createdMs: createdMs))
     }
 
-    private func drop() { registry.faults.droppedCollectedSampleCount.wrappingAdd(1, ordering: .relaxed) }
+    /// Whether a value is what the family's type wants.
+    private func isOfType(_ value: PointValue) -> Bool {
+        switch (family.snapshot.type, value) {
+        // What counts is never negative and never not a number: OpenMetrics readers refuse the page for it.
+        case (.counter, .number(let value, _)): value >= 0
+        case (.gauge, .number), (.unknown, .number), (.info, .number), (.stateset, .states), (.summary, .summary): true
+        case (.histogram, .histogram(let histogram)), (.gaugehistogram, .histogram(let histogram)): Self.isGood(histogram)
+        default: false
+        }
+    }
+
+    private static func isGood(_ histogram: HistogramPoint) -> Bool {
+        if histogram.counts.isEmpty { return histogram.upperBounds.isEmpty && histogram.native != nil }
+        return histogram.counts.count == histogram.upperBounds.count + 1 && histogram.upperBounds.allSatisfy(\.isFinite)
+            && zip(histogram.upperBounds, histogram.upperBounds.dropFirst()).allSatisfy { $0 < $1 }
+    }
+
+    private func drop() { registry.faults.count(.droppedCollectedSample) }
 }
 
 /// A family as collected during one scrape.
-struct CollectedFamily {
-    let name: ByteString
-    let help: ByteString
-    let type: MetricType
-    /// The lines of its samples.
-    var body: [UInt8] = []
+fileprivate struct CollectedFamily: Sendable {
+    var snapshot: FamilySnapshot
     /// The labels of the series it has.
-    var seen: Set<[UInt8]> = []
+    var seen: Set<LabelSet> = []
 
-    init(name: ByteString, help: ByteString, type: MetricType) {
-        self.name = name
-        self.help = help
-        self.type = type
-    }
-
-    var seriesNames: [ByteString] {
-        switch type {
-        case .histogram, .gaugehistogram: [name, name + "_bucket", name + "_sum", name + "_count"]
-        case .summary: [name, name + "_sum", name + "_count"]
-        default: [name]
+    /// The family with its series in order of labels.
+    var sorted: FamilySnapshot {
+        var snapshot = snapshot
+        if snapshot.points.count > 1 {
+            let keyed = snapshot.points.map { ($0, LabelSet($0.labels)) }
+            snapshot.points = keyed.sorted { $0.1 < $1.1 }.map(\.0)
         }
-    }
-
-    func write(to page: inout [UInt8]) {
-        page.appendHelpLine(name: name, help: help)
-        page.appendTypeLine(name: name, type: type)
-        page.append(contentsOf: body)
+        return snapshot
     }
 }

@@ -11,11 +11,26 @@ import ApusModel
 
 extension MetricRegistry {
     /// Adds what the operating system knows of this process, under the names that all clients use: CPU time, memory,
-    /// file descriptors, network bytes, threads, start time. Linux only; elsewhere nothing is added.
-    public func registerProcessMetrics() {
+    /// file descriptors, network bytes, threads, page faults, start time. Linux only; elsewhere nothing is added.
+    ///
+    /// | name | type |
+    /// |---|---|
+    /// | `process_cpu_seconds_total` | counter |
+    /// | `process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_virtual_memory_max_bytes` | gauge |
+    /// | `process_open_fds`, `process_max_fds`, `process_threads` | gauge |
+    /// | `process_start_time_seconds` | gauge |
+    /// | `process_network_receive_bytes_total`, `process_network_transmit_bytes_total` | counter |
+    /// | `process_page_faults_minor_total`, `process_page_faults_major_total` | counter |
+    /// | `process_block_input_operations_total`, `process_block_output_operations_total` | counter |
+    ///
+    /// A scrape reads four files of `/proc` and lists the open descriptors.
+    /// - Parameter includesThreadCount: whether the threads are shown once more as `process_thread_count`, for dashboards made
+    ///   for swift-system-metrics. promtool does not like the name.
+    public func registerProcessMetrics(includesThreadCount: Bool = false) {
         #if os(Linux)
-            let collector = ProcessCollector()
-            collect { sink in collector.collect(into: &sink) }
+            var collector = ProcessCollector()
+            collector.includesThreadCount = includesThreadCount
+            collect { [collector] sink in collector.collect(into: &sink) }
         #endif
     }
 }
@@ -24,6 +39,7 @@ extension MetricRegistry {
 struct ProcessCollector: Sendable {
     /// `/proc`, or a copy of it in tests.
     var proc = "/proc"
+    var includesThreadCount = false
     var pageSizeBytes = Double(sysconf(Int32(_SC_PAGESIZE)))
     var ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
 
@@ -36,10 +52,28 @@ struct ProcessCollector: Sendable {
             sink.gauge(
                 "process_resident_memory_bytes", help: "Resident memory size in bytes.", stat.residentPages * pageSizeBytes)
             sink.gauge("process_threads", help: "Number of operating system threads in the process.", stat.threads)
-            if let boot = readFile("\(proc)/stat").flatMap(bootTimeSeconds) {
-                let start = boot + stat.startTicks / ticksPerSecond
+            if includesThreadCount {
+                sink.gauge("process_thread_count", help: "Number of operating system threads in the process.", stat.threads)
+            }
+            sink.counter(
+                "process_page_faults_minor_total", help: "Page faults of the process that needed no reading from a disk.",
+                stat.minorFaults)
+            sink.counter(
+                "process_page_faults_major_total", help: "Page faults of the process that needed reading from a disk.",
+                stat.majorFaults)
+            if let start = startTimeSeconds(stat) {
                 sink.gauge("process_start_time_seconds", help: "Start time of the process since unix epoch in seconds.", start)
             }
+        }
+        var usage = rusage()
+        // 0 is RUSAGE_SELF, whose type differs from system to system.
+        if unsafe getrusage(.init(0), &usage) == 0 {
+            sink.counter(
+                "process_block_input_operations_total", help: "Times that a disk had to be read for the process.",
+                Double(usage.ru_inblock))
+            sink.counter(
+                "process_block_output_operations_total", help: "Times that a disk had to be written for the process.",
+                Double(usage.ru_oublock))
         }
         if let count = openDescriptors() {
             sink.gauge("process_open_fds", help: "Number of open file descriptors.", count)
@@ -60,6 +94,13 @@ struct ProcessCollector: Sendable {
             sink.counter(
                 "process_network_transmit_bytes_total", help: "Number of bytes sent by the process over the network.", sent)
         }
+    }
+
+    /// Seconds since the epoch.
+    func startTimeSeconds() -> Double? { readFile("\(proc)/self/stat").flatMap(ProcessStat.init).flatMap(startTimeSeconds) }
+
+    private func startTimeSeconds(_ stat: ProcessStat) -> Double? {
+        readFile("\(proc)/stat").flatMap(bootTimeSeconds).map { $0 + stat.startTicks / ticksPerSecond }
     }
 
     /// `btime 1700000000` of `/proc/stat`.
@@ -116,6 +157,8 @@ struct ProcessCollector: Sendable {
 
 /// What is wanted of `/proc/self/stat`; proc(5) numbers the fields from 1, and the second may hold spaces.
 struct ProcessStat: Sendable, Equatable {
+    let minorFaults: Double
+    let majorFaults: Double
     let cpuTicks: Double
     let threads: Double
     let startTicks: Double
@@ -127,10 +170,13 @@ struct ProcessStat: Sendable, Equatable {
         // Begins with field 3, the state.
         let fields = stat[stat.index(after: nameEnd)...].split(separator: " ")
         func field(_ number: Int) -> Double? { number - 3 < fields.count ? Double(fields[number - 3]) : nil }
-        guard let user = field(14), let system = field(15), let threads = field(20), let start = field(22),
+        guard let minor = field(10), let major = field(12), let user = field(14), let system = field(15), let threads = field(20),
+            let start = field(22),
             let virtual = field(23),
             let resident = field(24)
         else { return nil }
+        minorFaults = minor
+        majorFaults = major
         cpuTicks = user + system
         self.threads = threads
         startTicks = start

@@ -18,9 +18,9 @@ import Synchronization
 ///     table ──▶ ┌ hashes: 0 = free, 1 = removed, else the key's hash, stored last and with release
 ///               └ slots:  key bytes (they live in the series), the series
 ///
-/// A reader may still stand in a table that was replaced, or at a series that was removed. Readers therefore sign in and
-/// out of one of eight counters, by thread; what was taken out of the table is freed once each counter was seen at zero
-/// afterwards. Nobody waits: what can't be freed yet is tried again at the next change or scrape.
+/// A reader may still stand in a table that was replaced, or at a series that was removed. Readers look things up inside
+/// a critical section (`ThreadRecord.enter`); what was taken out of the table is freed once every thread that was inside
+/// then has left. Nobody waits: what can't be freed yet is tried again at the next change or scrape.
 @safe
 final class ChildTable: @unchecked Sendable {
     // `@unchecked`: readers follow only `current`, published with release; everything else is under `state`.
@@ -38,74 +38,76 @@ final class ChildTable: @unchecked Sendable {
         let slots: UnsafeMutablePointer<Slot>
     }
 
-    /// Taken out of the table at some time; `waitingFor` has a bit for each reader counter not yet seen at zero since.
+    /// Taken out of the table at some time, when those threads were inside a critical section.
     @safe private struct Retired {
-        var waitingFor: UInt8 = .max
+        var waitingFor: [CellStore.Stay]
         var table: UnsafeMutablePointer<Table>?
-        var children: [Owned] = []
-    }
-
-    /// A series and the memory its slot's key points to.
-    @safe private struct Owned {
-        let child: Instrument
-        let key: UnsafeMutablePointer<UInt8>
+        var children: [Instrument] = []
     }
 
     private struct State {
         var count = 0
         /// Places that are not free, removed ones included.
         var usedPlaces = 0
-        var owned: [ObjectIdentifier: Owned] = [:]
+        var children: [ObjectIdentifier: Instrument] = [:]
+        /// Changes whenever the set of series does.
+        var version: UInt64 = 0
         var sorted: [Instrument]?
         var retired: [Retired] = []
     }
 
-    private static let stripeCount = 8
-    private static let stripeCells = 8
     private static let removedHash: UInt64 = 1
 
     private let current: Atomic<UnsafeMutablePointer<Table>>
-    /// Readers inside, `stripeCount` counters a cache line apart.
-    private let readers: UnsafeMutablePointer<Atomic<Int>>
     private let seed = UInt64.random(in: .min ... .max)
     private let state = Locked(State())
 
     init() {
         unsafe current = Atomic(Self.makeTable(places: 8))
-        unsafe readers = .allocate(capacity: Self.stripeCount * Self.stripeCells)
-        for index in 0..<(Self.stripeCount * Self.stripeCells) { unsafe (readers + index).initialize(to: Atomic(0)) }
     }
 
     deinit {
         // Nobody looks anything up in an object that is being freed.
         state.withLock { state in
-            for owned in state.owned.values { unsafe owned.key.deallocate() }
-            for retired in state.retired {
-                for owned in retired.children { unsafe owned.key.deallocate() }
-                if let table = unsafe retired.table { unsafe Self.free(table) }
-            }
+            for retired in state.retired { if let table = unsafe retired.table { unsafe Self.free(table) } }
         }
         unsafe Self.free(current.load(ordering: .relaxed))
-        unsafe readers.deallocate()
     }
 
     // MARK: Reading
 
     /// The series with this key, or nil.
+    @inline(__always)
     func find(_ key: UnsafePointer<UInt8>, count: Int) -> Instrument? {
+        var found: Instrument?
+        _ = unsafe withFound(key, count: count) { child, _ in
+            found = child
+            return true
+        }
+        return found
+    }
+
+    /// Calls `body`, inside the critical section, with the series of this key and the thread's record; returns what it does,
+    /// or false without calling it if there is no such series. `body` may add to cells and keep the series; it must be short
+    /// and must not look up anything.
+    @inline(__always)
+    func withFound(_ key: UnsafePointer<UInt8>, count: Int, _ body: (Instrument, ThreadRecord.Pointer) -> Bool) -> Bool {
         let hash = unsafe Self.usable(hashBytes(key, count: count, seed: seed))
-        // Sequentially consistent on both sides: either this reader sees the new table, or who frees sees this reader.
-        // SAFETY: the stripe is below `stripeCount`.
-        let stripe = unsafe readers + Self.stripe
-        unsafe stripe.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
-        defer { unsafe stripe.pointee.wrappingSubtract(1, ordering: .releasing) }
-        return unsafe Self.find(key, count: count, hash: hash, in: current.load(ordering: .sequentiallyConsistent))
+        return unsafe CellStore.withRecord { record in
+            unsafe ThreadRecord.enter(record)
+            // Sequentially consistent: either this reader sees the new table, or who frees sees this reader.
+            let table = unsafe current.load(ordering: .sequentiallyConsistent)
+            let child = unsafe Self.find(key, count: count, hash: hash, in: table)
+            let isDone = unsafe child?._withUnsafeGuaranteedRef { unsafe body($0, record) } ?? false
+            unsafe ThreadRecord.leave(record)
+            return isDone
+        }
     }
 
     @inline(__always)
     private static func find(
         _ key: UnsafePointer<UInt8>?, count: Int, hash: UInt64, in pointer: UnsafeMutablePointer<Table>
-    ) -> Instrument? {
+    ) -> Unmanaged<Instrument>? {
         let table = unsafe pointer.pointee
         var place = unsafe Int(truncatingIfNeeded: hash) & table.mask
         // Ends: at least half of the places are free. SAFETY: `place` is masked, a slot is complete when its hash shows,
@@ -115,22 +117,13 @@ final class ChildTable: @unchecked Sendable {
             if found == hash {
                 let slot = unsafe table.slots[place]
                 if unsafe slot.keyCount == count, unsafe count == 0 || memcmp(slot.key, key.unsafelyUnwrapped, count) == 0 {
-                    return unsafe slot.child.takeUnretainedValue()
+                    return unsafe slot.child
                 }
             } else if found == 0 {
                 return nil
             }
             place = unsafe (place &+ 1) & table.mask
         }
-    }
-
-    private static var stripe: Int {
-        #if canImport(Glibc) || canImport(Musl)
-            // Thread descriptors are pages apart.
-            return Int(truncatingIfNeeded: pthread_self() >> 12) & (stripeCount - 1) &* stripeCells
-        #else
-            return unsafe Int(bitPattern: pthread_self()) >> 12 & (stripeCount - 1) &* stripeCells
-        #endif
     }
 
     /// 0 and 1 mean something else in a table.
@@ -143,7 +136,8 @@ final class ChildTable: @unchecked Sendable {
         let hash = Self.usable(hashBytes(key.span, seed: seed))
         return state.withLock { state -> Instrument? in
             let present = unsafe key.withUnsafeBufferPointer { bytes in
-                unsafe Self.find(bytes.baseAddress, count: bytes.count, hash: hash, in: current.load(ordering: .relaxed))
+                unsafe Self.find(bytes.baseAddress, count: bytes.count, hash: hash, in: current.load(ordering: .relaxed))?
+                    .takeUnretainedValue()
             }
             if let present { return present }
             guard state.count < limit else { return nil }
@@ -151,17 +145,34 @@ final class ChildTable: @unchecked Sendable {
             if (state.usedPlaces + 1) * 2 > places { rebuild(&state, places: max(8, Self.places(for: state.count + 1))) }
 
             let child = make()
-            let keyCopy = UnsafeMutablePointer<UInt8>.allocate(capacity: max(key.count, 1))
-            for index in key.indices { unsafe (keyCopy + index).initialize(to: key[index]) }
-            state.owned[ObjectIdentifier(child)] = unsafe Owned(child: child, key: keyCopy)
+            state.children[ObjectIdentifier(child)] = child
             state.count += 1
             state.usedPlaces += 1
             state.sorted = nil
+            state.version &+= 1
+            // The key lies in the series, which lives at least as long as its slot can be seen.
             unsafe Self.insert(
-                Slot(key: keyCopy, keyCount: key.count, child: .passUnretained(child)), hash: hash,
+                Slot(key: child.keyStart, keyCount: child.keyCount, child: .passUnretained(child)), hash: hash,
                 into: current.load(ordering: .relaxed))
             reclaim(&state)
             return child
+        }
+    }
+
+    /// Removes the series for which `shouldGo` says so, called once for each; returns how many. O(n).
+    func remove(where shouldGo: (Instrument) -> Bool) -> Int {
+        state.withLock { state in
+            var gone: [Instrument] = []
+            let table = unsafe current.load(ordering: .relaxed).pointee
+            for place in unsafe 0...table.mask {
+                guard unsafe table.hashes[place].load(ordering: .relaxed) > Self.removedHash else { continue }
+                let child = unsafe table.slots[place].child.takeUnretainedValue()
+                guard shouldGo(child) else { continue }
+                unsafe table.hashes[place].store(Self.removedHash, ordering: .sequentiallyConsistent)
+                gone.append(child)
+            }
+            forget(gone, &state)
+            return gone.count
         }
     }
 
@@ -174,18 +185,9 @@ final class ChildTable: @unchecked Sendable {
             while true {
                 let found = unsafe table.hashes[place].load(ordering: .relaxed)
                 if found == 0 { return false }
-                let slot = unsafe table.slots[place]
-                if found == hash, unsafe Self.equal(slot, key) {
+                if found == hash, case let child = unsafe table.slots[place].child.takeUnretainedValue(), child.hasKey(key) {
                     unsafe table.hashes[place].store(Self.removedHash, ordering: .sequentiallyConsistent)
-                    let identifier = unsafe ObjectIdentifier(slot.child.takeUnretainedValue())
-                    if let owned = state.owned.removeValue(forKey: identifier) {
-                        var retired = Retired()
-                        retired.children = [owned]
-                        state.retired.append(retired)
-                    }
-                    state.count -= 1
-                    state.sorted = nil
-                    reclaim(&state)
+                    forget([child], &state)
                     return true
                 }
                 place = unsafe (place &+ 1) & table.mask
@@ -193,29 +195,40 @@ final class ChildTable: @unchecked Sendable {
         }
     }
 
+    /// Lets go of series that are no longer in the table.
+    private func forget(_ gone: [Instrument], _ state: inout State) {
+        if gone.isEmpty { return }
+        for child in gone { state.children[ObjectIdentifier(child)] = nil }
+        unsafe state.retired.append(Retired(waitingFor: CellStore.shared.inside(), children: gone))
+        state.count -= gone.count
+        state.sorted = nil
+        state.version &+= 1
+        reclaim(&state)
+    }
+
     func removeAll() {
         state.withLock { state in
             let old = unsafe current.exchange(Self.makeTable(places: 8), ordering: .sequentiallyConsistent)
-            var retired = Retired()
-            unsafe retired.table = old
-            retired.children = Array(state.owned.values)
-            state.retired.append(retired)
-            state.owned = [:]
+            state.retired.append(
+                unsafe Retired(waitingFor: CellStore.shared.inside(), table: old, children: Array(state.children.values)))
+            state.children = [:]
             state.count = 0
             state.usedPlaces = 0
             state.sorted = nil
+            state.version &+= 1
             reclaim(&state)
         }
     }
 
-    /// All series in the order of their keys' values, the same at every scrape.
-    func all(sortedBy areInOrder: (Instrument, Instrument) -> Bool) -> [Instrument] {
+    /// All series in the order of their label values, the same at every scrape, and the version of their set.
+    func all(sortedBy areInOrder: ([ByteString], [ByteString]) -> Bool) -> (children: [Instrument], version: UInt64) {
         state.withLock { state in
             reclaim(&state)
-            if let sorted = state.sorted { return sorted }
-            let sorted = state.owned.values.map(\.child).sorted(by: areInOrder)
+            if let sorted = state.sorted { return (sorted, state.version) }
+            let keyed = state.children.values.map { ($0, decodeLabelKey($0.key)) }
+            let sorted = keyed.sorted { areInOrder($0.1, $1.1) }.map(\.0)
             state.sorted = sorted
-            return sorted
+            return (sorted, state.version)
         }
     }
 
@@ -255,10 +268,6 @@ final class ChildTable: @unchecked Sendable {
         unsafe table.hashes[place].store(hash, ordering: .releasing)
     }
 
-    private static func equal(_ slot: Slot, _ key: [UInt8]) -> Bool {
-        unsafe slot.keyCount == key.count && equalBytes(key.span, UnsafeBufferPointer(start: slot.key, count: key.count).span)
-    }
-
     private func rebuild(_ state: inout State, places: Int) {
         let old = unsafe current.load(ordering: .relaxed)
         let new = unsafe Self.makeTable(places: places)
@@ -268,24 +277,16 @@ final class ChildTable: @unchecked Sendable {
         }
         state.usedPlaces = state.count
         unsafe current.store(new, ordering: .sequentiallyConsistent)
-        var retired = Retired()
-        unsafe retired.table = old
-        state.retired.append(retired)
+        state.retired.append(unsafe Retired(waitingFor: CellStore.shared.inside(), table: old))
     }
 
     /// Frees what no reader can hold any more. Readers are inside for nanoseconds, so one look is nearly always enough.
     private func reclaim(_ state: inout State) {
         guard !state.retired.isEmpty else { return }
-        var busy: UInt8 = 0
-        for stripe in 0..<Self.stripeCount
-        where unsafe (readers + stripe * Self.stripeCells).pointee.load(ordering: .sequentiallyConsistent) != 0 {
-            busy |= 1 << UInt8(stripe)
-        }
-        for index in state.retired.indices { state.retired[index].waitingFor &= busy }
-        for retired in state.retired where retired.waitingFor == 0 {
+        for index in state.retired.indices { state.retired[index].waitingFor.removeAll { !$0.isLasting } }
+        for retired in state.retired where retired.waitingFor.isEmpty {
             if let table = unsafe retired.table { unsafe Self.free(table) }
-            for owned in retired.children { unsafe owned.key.deallocate() }
         }
-        state.retired.removeAll { $0.waitingFor == 0 }
+        state.retired.removeAll { $0.waitingFor.isEmpty }
     }
 }

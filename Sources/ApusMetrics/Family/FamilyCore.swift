@@ -3,120 +3,180 @@ import ApusExposition
 import ApusModel
 import Synchronization
 
-/// What was declared under a name.
-struct FamilyDescriptor: Sendable {
-    enum Shape: Sendable, Equatable {
-        case single
-        case histogram(Buckets)
-        case summary([Quantile], windowMs: Int64)
-    }
-    let name: ByteString
-    let help: ByteString
-    let type: MetricType
-    let labelNames: [ByteString]
-    /// The types of the labels' values.
-    let labelTypes: [ObjectIdentifier]
-    /// `a="1",b="2"`, written before the labels of each series.
-    let constantLabels: [UInt8]
-    let shape: Shape
-
-    /// In what `other` differs, in words, or nil.
-    func difference(from other: FamilyDescriptor) -> String? {
-        if type != other.type { return "type" }
-        if help != other.help { return "help text" }
-        if labelNames != other.labelNames { return "set of label names" }
-        if labelTypes != other.labelTypes { return "type of label values" }
-        if constantLabels != other.constantLabels { return "set of constant labels" }
-        if shape != other.shape { return type == .histogram ? "set of buckets" : "set of quantiles" }
-        return nil
-    }
-
-    /// The names of the series it writes.
-    var seriesNames: [ByteString] {
-        switch shape {
-        case .single: [name]
-        case .histogram: [name, name + "_bucket", name + "_sum", name + "_count"]
-        case .summary: [name, name + "_sum", name + "_count"]
-        }
-    }
-}
-
-/// What a registry asks of whatever it shows.
-protocol PageWriter: AnyObject, Sendable {
-    var descriptor: FamilyDescriptor { get }
-    func writeSeries(to page: inout [UInt8])
-}
-
-extension PageWriter {
-    func write(to page: inout [UInt8]) {
-        let start = page.count
-        page.appendHelpLine(name: descriptor.name, help: descriptor.help)
-        page.appendTypeLine(name: descriptor.name, type: descriptor.type)
-        let header = page.count
-        writeSeries(to: &page)
-        // A family without series has nothing to say yet.
-        if page.count == header { page.removeLast(page.count - start) }
-    }
-}
-
-/// A declared family and its series: the untyped part of `MetricFamily`.
+/// A declared family and its series: the untyped part of `MetricFamily` and `OpenFamily`.
 @usableFromInline
-final class FamilyCore: PageWriter {
+final class FamilyCore: DeclaredFamily {
     let descriptor: FamilyDescriptor
     /// How many series may exist beside the overflow series.
     let limit: Int
-    private let children = ChildTable()
+    let children = ChildTable()
+    let context: RegistryContext
     private let overflow = Locked<Instrument?>(nil)
-    private let faults: UpdateFaults
-    private let make: @Sendable (SeriesText) -> Instrument
+    private let make: @Sendable (InstrumentSeed) -> Instrument
+    private let caches = Locked<[LineCache]>([])
 
-    init(_ descriptor: FamilyDescriptor, limit: Int, faults: UpdateFaults, make: @escaping @Sendable (SeriesText) -> Instrument) {
+    init(_ descriptor: FamilyDescriptor, limit: Int, context: RegistryContext, make: @escaping @Sendable (InstrumentSeed) -> Instrument) {
         self.descriptor = descriptor
         self.limit = limit
-        self.faults = faults
+        self.context = context
         self.make = make
     }
 
+    // MARK: Looking up
+
     @usableFromInline func find(_ key: UnsafePointer<UInt8>, count: Int) -> Instrument {
-        if let child = unsafe children.find(key, count: count) { return child }
+        if let child = unsafe children.find(key, count: count) {
+            child.touch()
+            return child
+        }
         return unsafe findOrMake(Array(UnsafeBufferPointer(start: key, count: count)))
     }
 
     @inline(never)
-    private func findOrMake(_ key: [UInt8]) -> Instrument {
-        if let child = children.findOrInsert(key, limit: limit, make: { make(series(for: key)) }) { return child }
-        faults.overflowedLabelSetCount.wrappingAdd(1, ordering: .relaxed)
+    func findOrMake(_ key: [UInt8]) -> Instrument {
+        let seed = InstrumentSeed(key: key, context: context, expires: descriptor.expiresAfterMs != nil)
+        if let child = children.findOrInsert(key, limit: limit, make: { make(seed) }) {
+            child.touch()
+            return child
+        }
+        // Those that expired may have made room.
+        if removeExpired() > 0, let child = children.findOrInsert(key, limit: limit, make: { make(seed) }) { return child }
+        context.faults.count(.overflowedLabelSet)
         return overflow.withLock { overflow in
             if let overflow { return overflow }
-            let value = ByteString(overflowLabelValue)
-            let child = make(series(values: descriptor.labelNames.map { _ in value }, key: []))
+            let child = make(InstrumentSeed(key: [], context: context))
             overflow = child
             return child
         }
     }
 
-    private func series(for key: [UInt8]) -> SeriesText { series(values: decodeLabelKey(key), key: key) }
+    // MARK: Updating without a handle
 
-    private func series(values: [ByteString], key: [UInt8]) -> SeriesText {
-        var labels = descriptor.constantLabels
-        for (name, value) in zip(descriptor.labelNames, values) {
-            if !labels.isEmpty { labels.append(UInt8(ascii: ",")) }
-            labels.appendLabelPair(name: name, value: value)
+    // The series is used inside the critical section that keeps it alive, so that its reference count, which threads
+    // would fight for, is not touched. Only what adds to cells is done there.
+
+    @usableFromInline func increment(_ key: UnsafePointer<UInt8>, count: Int, by amount: UInt64) {
+        let isDone = unsafe children.withFound(key, count: count) { child, record in
+            let counter = unsafe unsafeDowncast(child, to: Counter.self)
+            guard counter.isPlain else { return false }
+            unsafe counter.add(amount, in: record)
+            return true
         }
-        return SeriesText(name: descriptor.name, labels: labels, key: key)
+        if !isDone { unsafe unsafeDowncast(find(key, count: count), to: Counter.self).add(amount) }
     }
 
+    @usableFromInline func observe(_ key: UnsafePointer<UInt8>, count: Int, _ value: Double) {
+        let isDone = unsafe children.withFound(key, count: count) { child, record in
+            guard value.magnitude < .infinity, let cells = unsafe unsafeDowncast(child, to: Histogram.self).plainCells else {
+                return false
+            }
+            unsafe cells.observeInside(value, in: record)
+            return true
+        }
+        if !isDone { unsafe unsafeDowncast(find(key, count: count), to: Histogram.self).observe(value) }
+    }
+
+    // MARK: Removing
+
     @usableFromInline func remove(_ key: [UInt8]) -> Bool { children.remove(key) }
+
     @usableFromInline func removeAll() {
         children.removeAll()
         overflow.withLock { $0 = nil }
     }
+
+    /// Removes the series whose labels have all these values.
+    func removeAll(where labels: [(String, String)]) -> Int {
+        let wanted = labels.map { Label(ByteString($0.0), ByteString($0.1)) }
+        return children.remove { child in
+            let own = labelsOf(child)
+            return wanted.allSatisfy { label in
+                // An absent label has an empty value.
+                own.first { $0.name == label.name }.map { $0.value == label.value } ?? label.value.isEmpty
+            }
+        }
+    }
+
+    /// Removes what nobody touched for as long as was declared; returns how many.
+    @discardableResult
+    func removeExpired() -> Int {
+        guard let ageMs = descriptor.expiresAfterMs else { return 0 }
+        let now = context.time.wallMs()
+        return children.remove { $0.hasExpired(now: now, ageMs: ageMs) }
+    }
+
     @usableFromInline var count: Int { children.count }
     var retiredCount: Int { children.retiredCount }
 
-    func writeSeries(to page: inout [UInt8]) {
-        for child in children.all(sortedBy: { $0.series.isBefore($1.series) }) { child.write(to: &page) }
-        overflow.withLock { $0 }?.write(to: &page)
+    // MARK: Showing
+
+    /// Constant labels, then its own.
+    func labelsOf(_ child: Instrument) -> [Label] { descriptor.constantLabels + ownLabels(child.key) }
+
+    private func ownLabels(_ key: [UInt8]) -> [Label] {
+        let texts = decodeLabelKey(key)
+        if descriptor.isOpen {
+            if key.isEmpty { return [Label("overflow", ByteString(overflowLabelValue))] }
+            return stride(from: 0, to: texts.count - 1, by: 2).map { Label(texts[$0], texts[$0 + 1]) }
+        }
+        // Only the overflow series has no key although there are labels.
+        if texts.isEmpty { return descriptor.labelNames.map { Label($0, ByteString(overflowLabelValue)) } }
+        return zip(descriptor.labelNames, texts).map { Label($0, $1) }
+    }
+
+    /// All series, in the order of their label values; the overflow series last.
+    private func shown() -> (children: [Instrument], version: UInt64) {
+        removeExpired()
+        var (children, version) = children.all { [self] left, right in isBefore(left, right) }
+        if let overflow = overflow.withLock({ $0 }) {
+            children.append(overflow)
+            version |= 1 << 63
+        }
+        return (children, version)
+    }
+
+    private func isBefore(_ left: [ByteString], _ right: [ByteString]) -> Bool {
+        for (mine, theirs) in zip(left, right) where mine != theirs { return mine < theirs }
+        return left.count < right.count
+    }
+
+    func points() -> [MetricPoint] {
+        shown().children.map { child in
+            MetricPoint(labels: labelsOf(child), value: child.currentValue(), createdMs: child.countsSinceMs)
+        }
+    }
+
+    func appendLines(_ encoding: PageEncoding, to page: inout [UInt8]) -> Bool {
+        guard encoding.format != .protobuf, encoding.format != .openMetrics2, !encoding.writesCreatedSeries else { return false }
+        let (children, version) = shown()
+        if children.isEmpty { return true }
+        let isOpenMetrics = encoding.format == .openMetrics
+        // What OpenMetrics has more, or leaves out, changes from page to page.
+        if isOpenMetrics, descriptor.type == .histogram || children.contains(where: \.hasExemplars) { return false }
+        let descriptor = descriptor
+        return caches.withLock { caches in
+            let index: Int
+            if let known = caches.firstIndex(where: { $0.encoding == encoding }) {
+                index = known
+            } else {
+                // One for the server, one for who looks with another program.
+                if caches.count >= 2 { caches.removeFirst() }
+                let lines = TextLines(
+                    name: descriptor.name, help: descriptor.help, unit: descriptor.unit, type: descriptor.type, encoding: encoding)
+                caches.append(LineCache(lines))
+                index = caches.count - 1
+            }
+            if caches[index].version != version {
+                caches[index].rebuild(children, version: version) { MetricPoint(labels: labelsOf($0), value: $0.currentValue()) }
+            }
+            return caches[index].append(to: &page)
+        }
+    }
+}
+
+extension Instrument {
+    func hasKey(_ key: [UInt8]) -> Bool {
+        unsafe keyCount == key.count && equalBytes(key.span, UnsafeBufferPointer(start: keyStart, count: keyCount).span)
     }
 }
 

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// The upper bounds of a histogram's buckets, without the last one, which takes the rest.
 public struct Buckets: Sendable, Equatable, ExpressibleByArrayLiteral {
     public let upperBounds: [Double]
@@ -10,6 +18,9 @@ public struct Buckets: Sendable, Equatable, ExpressibleByArrayLiteral {
 
     /// 5 ms to 10 s: for the time it takes to answer a request, in seconds.
     public static let requestSeconds = Buckets([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
+
+    /// No bucket but the native ones, which must be asked for beside it.
+    public static let none = Buckets([])
 
     /// `start`, `start + width`, …, `count` of them.
     public static func linear(start: Double, width: Double, count: Int) -> Buckets {
@@ -25,6 +36,13 @@ public struct Buckets: Sendable, Equatable, ExpressibleByArrayLiteral {
             bound *= factor
         }
         return Buckets(bounds)
+    }
+
+    /// From `min` to `max`, each as many times the one before, `count` of them.
+    public static func exponentialRange(min: Double, max: Double, count: Int) -> Buckets {
+        let count = Swift.min(Swift.max(count, 0), maxCount + 1)
+        let factor = count > 1 ? pow(max / min, 1 / Double(count - 1)) : 1
+        return Buckets((0..<count).map { min * pow(factor, Double($0)) })
     }
 
     /// Beyond this a histogram costs more series than it tells.

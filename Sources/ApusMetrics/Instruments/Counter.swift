@@ -1,50 +1,108 @@
 import ApusExposition
-public import Synchronization
+import Synchronization
 
 /// A number that only grows: requests answered, bytes sent, seconds spent.
 ///
-/// Whole and fractional amounts go to separate cells, so that counting one by one is a single atomic addition (about
-/// 2 ns) and exact up to 2⁶⁴. Each cell only grows, hence so does their sum, in whichever order a scrape reads them.
+/// Each thread adds to cells of its own (`ThreadRecord`), so that counting is a load and a store however many threads
+/// count the same. Whole and fractional amounts go to separate cells, whole ones exactly. Each cell only grows, hence so
+/// does their sum, in whichever order a scrape reads them.
 public final class Counter: Instrument, @unchecked Sendable {
-    @usableFromInline let whole = Atomic<UInt64>(0)
-    /// The bits of a double.
-    @usableFromInline let fraction = Atomic<UInt64>(0)
-    private let head: [UInt8]
+    /// The number of the cell for whole amounts; the next one is for fractions, as the bits of a double. Negative for none.
+    private let cells: Int
+    /// What was there at the last reset.
+    private let wholeBase = Atomic<UInt64>(0)
+    private let fractionBase = Atomic<UInt64>(0)
 
-    override init(series: SeriesText, faults: UpdateFaults) {
-        head = series.head()
-        super.init(series: series, faults: faults)
+    override init(_ seed: InstrumentSeed) {
+        cells = CellStore.shared.takeRun(2) ?? -1
+        super.init(seed)
     }
 
-    @inlinable public func increment() { whole.wrappingAdd(1, ordering: .relaxed) }
+    deinit { if cells >= 0 { CellStore.shared.giveRun(cells, 2) } }
+
+    public func increment() { add(1) }
 
     /// Adds `amount`. A negative one is dropped and counted in the registry's faults.
-    @inlinable public func increment(by amount: Int) {
-        guard amount >= 0 else { return faults.countBadIncrement() }
-        addWhole(UInt64(amount))
+    public func increment(by amount: Int) {
+        guard amount >= 0 else { return context.faults.count(.badIncrement) }
+        add(UInt64(amount))
     }
 
     /// Adds `amount`. One that is negative or not finite is dropped and counted in the registry's faults.
-    @inlinable public func increment(by amount: Double) {
+    public func increment(by amount: Double) {
         // The comparison is false for NaN too.
-        guard amount >= 0, amount < .infinity else { return faults.countBadIncrement() }
-        if amount < 4_294_967_296, case let integer = UInt64(amount), Double(integer) == amount {
-            addWhole(integer)
-        } else {
-            fraction.addDouble(amount)
-        }
+        guard amount >= 0, amount < .infinity else { return context.faults.count(.badIncrement) }
+        if amount < 4_294_967_296, case let integer = UInt64(amount), Double(integer) == amount { return add(integer) }
+        guard cells >= 0 else { return context.faults.count(.exhaustedCells) }
+        unsafe CellStore.withRecord { record in unsafe addFraction(amount, in: record) }
+        if !duties.isEmpty { doDuties(value: amount) }
     }
 
-    public var value: Double { Double(whole.load(ordering: .relaxed)) + fraction.loadDouble() }
+    /// Adds `amount`, and makes `exemplar` lead from the counter elsewhere until the next one.
+    public func increment(by amount: Double = 1, exemplar: ExemplarLabels) {
+        guard amount >= 0, amount < .infinity else { return context.faults.count(.badIncrement) }
+        increment(by: amount)
+        keepExemplar(exemplar, value: amount)
+    }
 
-    @inlinable func addWhole(_ amount: UInt64) {
-        let (before, after) = whole.wrappingAdd(amount, ordering: .relaxed)
+    @inline(__always)
+    func add(_ amount: UInt64) {
+        guard cells >= 0 else { return context.faults.count(.exhaustedCells) }
+        unsafe CellStore.withRecord { record in unsafe add(amount, in: record) }
+        if !duties.isEmpty { doDuties(value: Double(amount)) }
+    }
+
+    /// Adds to the cells of a thread, which is this one.
+    @inline(__always)
+    func add(_ amount: UInt64, in record: ThreadRecord.Pointer) {
+        let cell = unsafe CellStore.cell(cells, in: record)
+        let (sum, overflow) = unsafe cell.pointee.load(ordering: .relaxed).addingReportingOverflow(amount)
+        unsafe cell.pointee.store(sum, ordering: .relaxed)
         // A counter does not wrap: what the cell cannot hold goes on in the other, at a double's precision.
-        if after < before { fraction.addDouble(18_446_744_073_709_551_616) }
+        if overflow { unsafe addFraction(18_446_744_073_709_551_616, in: record) }
     }
 
-    override func write(to page: inout [UInt8]) {
-        page.append(contentsOf: head)
-        page.appendValueLine(value)
+    private func addFraction(_ amount: Double, in record: ThreadRecord.Pointer) {
+        let cell = unsafe CellStore.cell(cells + 1, in: record)
+        unsafe cell.pointee.store((cell.pointee.loadDouble() + amount).bitPattern, ordering: .relaxed)
     }
+
+    /// Whether an update needs nothing but its cells, so that it may be done inside a critical section.
+    var isPlain: Bool { duties.isEmpty && cells >= 0 }
+
+    /// The sum of all increments since it was made or reset.
+    public var value: Double {
+        let (whole, fraction) = sums()
+        let wholeBase = wholeBase.load(ordering: .relaxed)
+        let rest = whole >= UInt128(wholeBase) ? whole - UInt128(wholeBase) : 0
+        // One conversion for what most counters are.
+        let counted = rest >> 64 == 0 ? Double(UInt64(truncatingIfNeeded: rest)) : Double(rest)
+        return max(0, counted + (fraction - fractionBase.loadDouble()))
+    }
+
+    private func sums() -> (whole: UInt128, fraction: Double) {
+        var whole: UInt128 = 0
+        var fraction = 0.0
+        guard cells >= 0 else { return (0, 0) }
+        unsafe CellStore.shared.forEachRecord { record in
+            // A run lies in one chunk: where the first cell is, the second is next to it.
+            guard let cell = unsafe ThreadRecord.cell(cells, in: record) else { return }
+            whole &+= UInt128(unsafe cell[0].load(ordering: .relaxed))
+            fraction += unsafe cell[1].loadDouble()
+        }
+        return (whole, fraction)
+    }
+
+    /// Begins anew at zero, which readers tell from a counter that went backwards by the time of its beginning. What other
+    /// threads add meanwhile may be lost or kept.
+    public func reset() {
+        let (whole, fraction) = sums()
+        let base = UInt64(clamping: whole)
+        wholeBase.store(base, ordering: .relaxed)
+        fractionBase.store((fraction + Double(whole - UInt128(base))).bitPattern, ordering: .relaxed)
+        createdMs.store(context.time.wallMs(), ordering: .relaxed)
+    }
+
+    override func currentValue() -> PointValue { .number(value, exemplar: currentExemplars.first ?? nil) }
+    override func appendWords(to words: inout [UInt64]) { words.append(value.bitPattern) }
 }

@@ -1,22 +1,24 @@
 import ApusExposition
 public import ApusModel
-public import Synchronization
+import Synchronization
 
 /// A number that goes up and down: items queued, bytes in use, a temperature.
+///
+/// The same kind of object stands for values of unknown type (`MetricRegistry.unknown`) and for infos.
 public final class Gauge: Instrument, @unchecked Sendable {
     /// The bits of a double.
-    @usableFromInline let cell = Atomic<UInt64>(0)
-    private let head: [UInt8]
+    private let cell = Atomic<UInt64>(0)
 
-    override init(series: SeriesText, faults: UpdateFaults) {
-        head = series.head()
-        super.init(series: series, faults: faults)
+    public func set(_ value: Double) {
+        cell.store(value.bitPattern, ordering: .relaxed)
+        touch()
     }
-
-    @inlinable public func set(_ value: Double) { cell.store(value.bitPattern, ordering: .relaxed) }
-    @inlinable public func set(_ value: Int) { set(Double(value)) }
-    @inlinable public func increment(by amount: Double = 1) { cell.addDouble(amount) }
-    @inlinable public func decrement(by amount: Double = 1) { cell.addDouble(-amount) }
+    public func set(_ value: Int) { set(Double(value)) }
+    public func increment(by amount: Double = 1) {
+        cell.addDouble(amount)
+        touch()
+    }
+    public func decrement(by amount: Double = 1) { increment(by: -amount) }
     /// Seconds since the epoch, now.
     public func setToCurrentTime(_ time: some TimeSource = SystemTime()) { set(Double(time.wallMs()) / 1000) }
 
@@ -27,10 +29,18 @@ public final class Gauge: Instrument, @unchecked Sendable {
         return try body()
     }
 
+    /// Counts `body` while it runs: one more at its start, one less at its end, however it ends.
+    @inlinable public nonisolated(nonsending) func track<Result, Failure: Error>(
+        _ body: nonisolated(nonsending) () async throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
+        increment()
+        defer { decrement() }
+        return try await body()
+    }
+
     public var value: Double { cell.loadDouble() }
 
-    override func write(to page: inout [UInt8]) {
-        page.append(contentsOf: head)
-        page.appendValueLine(value)
-    }
+    override func currentValue() -> PointValue { .number(value) }
+    override func appendWords(to words: inout [UInt64]) { words.append(cell.load(ordering: .relaxed)) }
+    override var countsSinceMs: Int64? { nil }
 }

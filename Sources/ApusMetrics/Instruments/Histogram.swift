@@ -1,82 +1,61 @@
-import ApusBytes
 import ApusExposition
 public import ApusModel
-public import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
+import Synchronization
 
 /// How often values fell into which range: the time requests took, the size of answers.
 ///
-/// An observation adds to one bucket and to the sum; buckets are made cumulative when a page is written. So that bucket
-/// counts and sum of a page are of the same observations there are two sets of cells:
-///
-///     control │ hot half: bit 63 │ observations begun: bits 0–62
-///     half 0  │ sum │ bucket 0 │ … │ +Inf
-///     half 1  │ sum │ bucket 0 │ … │ +Inf
-///
-/// Beginning an observation counts it and says which half to use, in one addition. A scrape turns the halves around,
-/// waits until the one now cold holds all observations begun before, reads it, and pours it into the hot one. The
-/// scheme is that of Prometheus's Go client, with the bucket counts themselves saying what is finished.
-@safe
+/// Buckets are classic, with bounds that were declared; or native (`NativeBuckets`), which come into being where values
+/// fall; or both. Bucket counts and sum of a page are always of the same observations. Classic ones alone are counted
+/// without a lock (`HistogramCells`); native ones, and classic ones beside them, under one.
 public final class Histogram: Instrument, @unchecked Sendable {
-    // `@unchecked`: `bounds` is constant, cells are atomic, and all of it is freed by deinit only.
-    @usableFromInline let bounds: UnsafeMutablePointer<Double>
-    @usableFromInline let boundCount: Int
-    /// Control word, half 0 and half 1, each from a cache line of its own on.
-    @usableFromInline let cells: UnsafeMutablePointer<Atomic<UInt64>>
-    /// Cells from half 0 to half 1.
-    @usableFromInline let halfStride: Int
-    /// One scrape at a time turns the halves.
-    private let turning = Locked(())
-    private let text: HistogramText
-    private let bucketHead: [UInt8]
-    private let sumHead: [UInt8]
-    private let countHead: [UInt8]
+    private let shape: HistogramShape
+    /// Of a histogram without native buckets.
+    private let cells: HistogramCells?
+    private let locked: Locked<Counted>?
 
-    @usableFromInline static var controlCells: Int { 8 }
-
-    init(series: SeriesText, faults: UpdateFaults, text: HistogramText) {
-        self.text = text
-        bucketHead = series.openHead(suffix: "_bucket", label: "le")
-        sumHead = series.head(suffix: "_sum")
-        countHead = series.head(suffix: "_count")
-        boundCount = text.bounds.count
-        unsafe bounds = .allocate(capacity: max(boundCount, 1))
-        for (index, bound) in text.bounds.enumerated() { unsafe (bounds + index).initialize(to: bound) }
-        halfStride = (boundCount + 2 + 7) / 8 * 8
-        let count = Self.controlCells + 2 * halfStride
-        // SAFETY: bound to the only type it is ever used as, all of it initialised here.
-        unsafe cells = UnsafeMutableRawPointer.allocate(byteCount: count * 8, alignment: 64)
-            .bindMemory(to: Atomic<UInt64>.self, capacity: count)
-        for index in 0..<count { unsafe (cells + index).initialize(to: Atomic(0)) }
-        super.init(series: series, faults: faults)
+    /// What is counted under the lock.
+    private struct Counted {
+        var counts: [UInt64]
+        var sum = 0.0
+        var native: NativeCounts
+        var nativeExemplars: [Exemplar] = []
+        var createdMs: Int64
+        var resetNs: UInt64
     }
 
-    deinit {
-        unsafe cells.deinitialize(count: Self.controlCells + 2 * halfStride)
-        unsafe cells.deallocate()
-        unsafe bounds.deallocate()
+    init(_ seed: InstrumentSeed, shape: HistogramShape) {
+        self.shape = shape
+        if let native = shape.native {
+            cells = nil
+            locked = Locked(
+                Counted(
+                    counts: [UInt64](repeating: 0, count: shape.bounds.isEmpty ? 0 : shape.bounds.count + 1),
+                    native: NativeCounts(native), createdMs: seed.context.time.wallMs(), resetNs: seed.context.time.monotonicNs()))
+        } else {
+            cells = HistogramCells(shape)
+            locked = nil
+        }
+        super.init(seed)
     }
+
+    // MARK: Updating
 
     /// Adds one observation. A value that is infinite or not a number would spoil the sum for good: it is dropped and
     /// counted in the registry's faults. A negative one is fine.
-    @inlinable public func observe(_ value: Double) {
-        guard value.magnitude < .infinity else { return faults.countBadObservation() }
-        // Two dozen bounds are searched faster from the front than by halving.
-        var bucket = 0
-        // SAFETY: `bucket` stays below `boundCount`; a half has `boundCount + 2` cells.
-        while unsafe bucket < boundCount && value > bounds[bucket] { bucket &+= 1 }
-        let begun = unsafe cells[0].wrappingAdd(1, ordering: .acquiring).newValue
-        let half = unsafe cells + (Self.controlCells &+ (begun >> 63 == 0 ? 0 : halfStride))
-        unsafe half[0].addDouble(value)
-        // Last, and releasing: whoever sees this count sees the sum.
-        unsafe half[1 &+ bucket].wrappingAdd(1, ordering: .releasing)
+    public func observe(_ value: Double) {
+        guard value.magnitude < .infinity else { return context.faults.count(.badObservation) }
+        if let cells, duties.isEmpty { return unsafe CellStore.withRecord { record in unsafe cells.observe(value, in: record) } }
+        count(value)
+        if !duties.isEmpty { doDuties(value: value, slot: shape.bucket(of: value), of: shape.slotCount) }
+    }
+
+    /// Adds one observation that leads elsewhere: it stands for its bucket until the next one does.
+    public func observe(_ value: Double, exemplar: ExemplarLabels) {
+        guard value.magnitude < .infinity else { return context.faults.count(.badObservation) }
+        count(value)
+        touch()
+        if !shape.bounds.isEmpty { keepExemplar(exemplar, value: value, slot: shape.bucket(of: value), of: shape.slotCount) }
+        if let native = shape.native, let exemplar = makeExemplar(exemplar, value: value) { keepNative(exemplar, native) }
     }
 
     /// Observes how many seconds `body` takes.
@@ -95,73 +74,153 @@ public final class Histogram: Instrument, @unchecked Sendable {
         return try await body()
     }
 
-    /// All observations so far. `counts` are not cumulative; the last one is of values above all bounds.
+    /// Cells that take an observation without anything else to do; nil if there is.
+    var plainCells: HistogramCells? { duties.isEmpty ? cells : nil }
+
+    /// Counts a finite value.
+    private func count(_ value: Double) {
+        if let cells { return unsafe CellStore.withRecord { record in unsafe cells.observe(value, in: record) } }
+        let bucket = shape.bucket(of: value)
+        locked?.withLock { counted in
+            add(value, bucket, to: &counted)
+            guard counted.native.hasTooManyBuckets || counted.native.isReduced else { return }
+            // Begun anew, the histogram has the resolution again that it was declared with.
+            if resetIfOld(&counted) {
+                add(value, bucket, to: &counted)
+            } else {
+                counted.native.reduce()
+            }
+        }
+    }
+
+    private func add(_ value: Double, _ bucket: Int, to counted: inout Counted) {
+        if bucket < counted.counts.count { counted.counts[bucket] &+= 1 }
+        counted.sum += value
+        counted.native.observe(value)
+    }
+
+    private func resetIfOld(_ counted: inout Counted) -> Bool {
+        guard let options = shape.native, options.minResetMs > 0 else { return false }
+        let now = context.time.monotonicNs()
+        let age = now >= counted.resetNs ? now - counted.resetNs : 0
+        guard age / 1_000_000 >= UInt64(clamping: options.minResetMs) else { return false }
+        counted.counts = [UInt64](repeating: 0, count: counted.counts.count)
+        counted.sum = 0
+        counted.native = NativeCounts(options)
+        counted.createdMs = context.time.wallMs()
+        counted.resetNs = now
+        createdMs.store(counted.createdMs, ordering: .relaxed)
+        return true
+    }
+
+    /// Of as many as may be kept, an old one makes place, or the one that tells most nearly the same.
+    private func keepNative(_ exemplar: Exemplar, _ options: NativeBuckets) {
+        guard options.maxExemplars > 0 else { return }
+        locked?.withLock { counted in
+            let oldest = exemplar.timestampMs.subtractingReportingOverflow(options.exemplarTTLMs).partialValue
+            if counted.nativeExemplars.count >= options.maxExemplars {
+                if let first = counted.nativeExemplars.first, first.timestampMs < oldest {
+                    counted.nativeExemplars.removeFirst()
+                } else {
+                    let distances = counted.nativeExemplars.map { Self.distance($0.value, exemplar.value) }
+                    let nearest = distances.indices.min { distances[$0] < distances[$1] } ?? 0
+                    counted.nativeExemplars.remove(at: nearest)
+                }
+            }
+            counted.nativeExemplars.append(exemplar)
+        }
+    }
+
+    /// How far apart two values are, in buckets of schema 8; of different signs, farther than any two of one.
+    private static func distance(_ left: Double, _ right: Double) -> Int64 {
+        func place(_ value: Double) -> Int64 {
+            value == 0 ? 0 : (1 << 32 + Int64(HistogramBounds.index(of: value.magnitude, schema: 8))) * (value < 0 ? -1 : 1)
+        }
+        return abs(place(left) - place(right))
+    }
+
+    // MARK: Reading
+
+    /// All observations so far. `counts` are not cumulative; the last one is of values above all bounds. Without classic
+    /// buckets they are empty, and `count` tells.
     public struct Snapshot: Sendable, Equatable {
         public var counts: [UInt64]
         public var sum: Double
-        public var count: UInt64 { counts.reduce(0, &+) }
+        public var native: NativeHistogram?
+        public var count: UInt64 { counts.isEmpty ? native.map(\.countWord) ?? 0 : counts.reduce(0, &+) }
     }
 
     public func snapshot() -> Snapshot {
-        turning.withLock { _ in
-            let before = unsafe cells[0].wrappingAdd(1 << 63, ordering: .acquiringAndReleasing).oldValue
-            let begun = before & ~(1 << 63)
-            let cold = unsafe cells + (Self.controlCells + (before >> 63 == 0 ? 0 : halfStride))
-            let hot = unsafe cells + (Self.controlCells + (before >> 63 == 0 ? halfStride : 0))
-            var counts = [UInt64](repeating: 0, count: boundCount + 1)
-            while true {
-                var finished: UInt64 = 0
-                for index in counts.indices {
-                    counts[index] = unsafe cold[1 + index].load(ordering: .acquiring)
-                    finished &+= counts[index]
-                }
-                if finished == begun { break }
-                // An observer stands between its two additions, nanoseconds from done unless its thread was put aside.
-                sched_yield()
-            }
-            let sum = unsafe cold[0].loadDouble()
-            unsafe cold[0].store(0, ordering: .relaxed)
-            unsafe hot[0].addDouble(sum)
-            for index in counts.indices {
-                unsafe cold[1 + index].store(0, ordering: .relaxed)
-                unsafe hot[1 + index].wrappingAdd(counts[index], ordering: .releasing)
-            }
-            return Snapshot(counts: counts, sum: sum)
-        }
+        if let cells { return cells.snapshot() }
+        return locked?.withLock { counted in
+            Snapshot(counts: counted.counts, sum: counted.sum, native: counted.native.histogram(sum: counted.sum))
+        } ?? Snapshot(counts: [], sum: 0)
     }
 
-    override func write(to page: inout [UInt8]) {
+    override func currentValue() -> PointValue {
         let snapshot = snapshot()
-        var cumulative: UInt64 = 0
-        for (index, count) in snapshot.counts.enumerated() {
-            cumulative &+= count
-            page.append(contentsOf: bucketHead)
-            page.append(contentsOf: text.quotedBounds[index])
-            page.appendDecimal(cumulative)
-            page.append(UInt8(ascii: "\n"))
-        }
-        page.append(contentsOf: sumHead)
-        page.appendValueLine(snapshot.sum)
-        page.append(contentsOf: countHead)
-        page.appendDecimal(cumulative)
-        page.append(UInt8(ascii: "\n"))
+        let native = locked?.withLock { $0.nativeExemplars } ?? []
+        return .histogram(
+            HistogramPoint(
+                upperBounds: shape.bounds, counts: snapshot.counts, sum: snapshot.sum, native: snapshot.native,
+                exemplars: currentExemplars, nativeExemplars: native))
+    }
+
+    override func appendWords(to words: inout [UInt64]) {
+        guard let cells else { return currentValue().appendWords(to: &words) }
+        cells.appendWords(to: &words)
     }
 }
 
-/// What all histograms of a family share.
-final class HistogramText: Sendable {
+/// What all histograms of a family share: the bounds, ready to be searched.
+@safe
+final class HistogramShape: @unchecked Sendable {
+    // `@unchecked`: the padded bounds are constant and freed with the object.
     let bounds: [Double]
-    /// `"0.005"} `, …, `"+Inf"} `.
-    let quotedBounds: [[UInt8]]
+    let native: NativeBuckets?
+    /// The bounds, and +Inf until there is a multiple of eight.
+    private let padded: UnsafeMutablePointer<Double>
+    private let paddedCount: Int
 
-    init(_ buckets: Buckets) {
+    init(_ buckets: Buckets, native: NativeBuckets?) {
         bounds = buckets.upperBounds
-        quotedBounds = (bounds + [.infinity]).map { bound in
-            var text = [UInt8(ascii: "\"")]
-            // Written as Go's clients write it, so that the label, and with it the series, is the same.
-            text.appendDouble(bound, style: .general)
-            text.append(contentsOf: "\"} ".utf8)
-            return text
+        self.native = native
+        paddedCount = (buckets.upperBounds.count + 7) / 8 * 8
+        unsafe padded = UnsafeMutableRawPointer.allocate(byteCount: max(paddedCount, 8) * 8, alignment: 64)
+            .bindMemory(to: Double.self, capacity: max(paddedCount, 8))
+        for index in 0..<max(paddedCount, 8) {
+            unsafe (padded + index).initialize(to: index < bounds.count ? bounds[index] : .infinity)
         }
+    }
+
+    deinit { unsafe padded.deallocate() }
+
+    /// Places for exemplars: one a bucket, and one when there are native buckets only.
+    var slotCount: Int { bounds.isEmpty ? 1 : bounds.count + 1 }
+
+    /// The bucket of a value: how many bounds it exceeds. Counting them all takes no longer than a search that the
+    /// processor can't foresee, up to some dozens.
+    @inline(__always)
+    func bucket(of value: Double) -> Int {
+        if paddedCount > 64 { return search(value) }
+        var counts = SIMD8<Int64>()
+        var index = 0
+        let needle = SIMD8<Double>(repeating: value)
+        while index < paddedCount {
+            // SAFETY: `index` is a multiple of eight below `paddedCount`, which is one, and the memory is aligned for it.
+            let bounds = unsafe UnsafeRawPointer(padded + index).load(as: SIMD8<Double>.self)
+            counts.replace(with: counts &+ 1, where: needle .> bounds)
+            index &+= 8
+        }
+        return Int(truncatingIfNeeded: counts.wrappedSum())
+    }
+
+    private func search(_ value: Double) -> Int {
+        var (low, high) = (0, bounds.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if value > bounds[middle] { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

@@ -21,29 +21,22 @@ public final class Summary: Instrument, @unchecked Sendable {
     private static let bufferCapacity = 500
 
     private let state: Locked<State>
-    private let text: SummaryText
+    private let shape: SummaryShape
     private let turnNs: UInt64
-    private let time: any TimeSource
-    private let quantileHead: [UInt8]
-    private let sumHead: [UInt8]
-    private let countHead: [UInt8]
 
-    init(series: SeriesText, faults: UpdateFaults, text: SummaryText, time: any TimeSource) {
-        self.text = text
-        self.time = time
-        turnNs = max(1, UInt64(text.windowMs) &* 1_000_000 / UInt64(Self.streamCount))
-        quantileHead = series.openHead(label: "quantile")
-        sumHead = series.head(suffix: "_sum")
-        countHead = series.head(suffix: "_count")
-        let streams = [QuantileStream](repeating: QuantileStream(text.quantiles), count: Self.streamCount)
-        state = Locked(State(streams: streams, nextTurnNs: time.monotonicNs() &+ turnNs))
-        super.init(series: series, faults: faults)
+    init(_ seed: InstrumentSeed, shape: SummaryShape) {
+        self.shape = shape
+        turnNs = max(1, UInt64(clamping: shape.windowMs).multipliedReportingOverflow(by: 1_000_000).partialValue / UInt64(Self.streamCount))
+        let streams = [QuantileStream](repeating: QuantileStream(shape.quantiles), count: Self.streamCount)
+        state = Locked(State(streams: streams, nextTurnNs: seed.context.time.monotonicNs() &+ turnNs))
+        super.init(seed)
     }
 
     /// Adds one observation. A value that is infinite or not a number is dropped and counted in the registry's faults.
     public func observe(_ value: Double) {
-        guard value.isFinite else { return faults.countBadObservation() }
-        let now = time.monotonicNs()
+        guard value.isFinite else { return context.faults.count(.badObservation) }
+        touch()
+        let now = context.time.monotonicNs()
         state.withLock { state in
             slide(&state, now: now)
             state.buffer.append(value)
@@ -62,12 +55,12 @@ public final class Summary: Instrument, @unchecked Sendable {
     }
 
     public func snapshot() -> Snapshot {
-        let now = time.monotonicNs()
+        let now = context.time.monotonicNs()
         return state.withLock { state in
             slide(&state, now: now)
             flush(&state)
             let stream = state.streams[state.oldest]
-            return Snapshot(quantiles: text.quantiles.map { stream.query($0.rank) }, sum: state.sum, count: state.count)
+            return Snapshot(quantiles: shape.quantiles.map { stream.query($0.rank) }, sum: state.sum, count: state.count)
         }
     }
 
@@ -89,36 +82,15 @@ public final class Summary: Instrument, @unchecked Sendable {
         state.buffer.removeAll(keepingCapacity: true)
     }
 
-    override func write(to page: inout [UInt8]) {
+    override func currentValue() -> PointValue {
         let snapshot = snapshot()
-        for (index, value) in snapshot.quantiles.enumerated() {
-            page.append(contentsOf: quantileHead)
-            page.append(contentsOf: text.quotedRanks[index])
-            page.appendValueLine(value)
-        }
-        page.append(contentsOf: sumHead)
-        page.appendValueLine(snapshot.sum)
-        page.append(contentsOf: countHead)
-        page.appendDecimal(snapshot.count)
-        page.append(UInt8(ascii: "\n"))
+        let quantiles = zip(shape.quantiles, snapshot.quantiles).map { SummaryPoint.Quantile(rank: $0.rank, value: $1) }
+        return .summary(SummaryPoint(quantiles: quantiles, sum: snapshot.sum, count: snapshot.count))
     }
 }
 
 /// What all summaries of a family share.
-final class SummaryText: Sendable {
+struct SummaryShape: Sendable, Equatable {
     let quantiles: [Quantile]
     let windowMs: Int64
-    /// `"0.5"} `, ….
-    let quotedRanks: [[UInt8]]
-
-    init(_ quantiles: [Quantile], windowMs: Int64) {
-        self.quantiles = quantiles
-        self.windowMs = windowMs
-        quotedRanks = quantiles.map { quantile in
-            var text = [UInt8(ascii: "\"")]
-            text.appendDouble(quantile.rank, style: .general)
-            text.append(contentsOf: "\"} ".utf8)
-            return text
-        }
-    }
 }

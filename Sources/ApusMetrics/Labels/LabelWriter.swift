@@ -70,6 +70,12 @@ public struct LabelWriter {
         }
     }
 
+    /// Appends values that were written before, with their lengths.
+    @inlinable mutating func append(key: [UInt8]) {
+        unsafe key.withUnsafeBufferPointer { unsafe append($0) }
+        valueStart = count
+    }
+
     /// Ends a value: its length goes behind it.
     @inlinable mutating func endValue() {
         let length = UInt32(truncatingIfNeeded: count &- valueStart)

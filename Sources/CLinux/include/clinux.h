@@ -8,6 +8,9 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 enum { CLINUX_READABLE = 1, CLINUX_WRITABLE = 2, CLINUX_FAILED = 4 };
 
@@ -65,4 +68,26 @@ static inline void clinux_lower_priority(int nice) { (void)setpriority(PRIO_PROC
  * mapping of `old_size` bytes, which becomes the new one's start without being copied, and is gone then. Null, with `old`
  * as it was, when there is no memory. */
 void *clinux_map(void *old, size_t old_size, size_t size);
+/* What glibc's allocator holds, in bytes and pieces; see mallinfo2(3). */
+typedef struct {
+    size_t arena, mapped, regions, used, free, free_chunks, releasable;
+} clinux_malloc;
+
+/* 1, or 0 where the library does not tell. */
+static inline int clinux_malloc_read(clinux_malloc *info) {
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+    struct mallinfo2 raw = mallinfo2();
+    info->arena = raw.arena;
+    info->mapped = raw.hblkhd;
+    info->regions = raw.hblks;
+    info->used = raw.uordblks;
+    info->free = raw.fordblks;
+    info->free_chunks = raw.ordblks;
+    info->releasable = raw.keepcost;
+    return 1;
+#else
+    (void)info;
+    return 0;
+#endif
+}
 #endif

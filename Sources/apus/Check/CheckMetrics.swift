@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusExposition
 import ArgumentParser
 
 /// `apus check metrics`: reads a page of metrics from standard input.
@@ -20,7 +21,7 @@ struct CheckMetrics: ParsableCommand {
             complain("can't read standard input")
             throw ExitCode(1)
         }
-        var lint = MetricsLint()
+        var lint = MetricLint()
         do {
             switch format {
             case .text: try lint.read(page)
