@@ -10,7 +10,8 @@ protocol FetchDriver: AnyObject, Sendable {
     func finished(key: UInt64, _ outcome: FetchOutcome)
 }
 
-/// The one thread that does all fetching: libcurl's multi interface on epoll, with an eventfd to wake it.
+/// The one thread that does all fetching: libcurl's multi interface on epoll, with an eventfd to wake it. Its targets are spread
+/// over several `FetchMulti`.
 ///
 /// It never parses and never waits for anything but its sockets and the clock, so one target cannot delay another.
 @safe final class FetchThread: @unchecked Sendable {
@@ -20,12 +21,12 @@ protocol FetchDriver: AnyObject, Sendable {
     private let pool: BufferPool
     private let epoll: CInt
     private let wakeup: CInt
-    private let multi: OpaquePointer
+    private var multis: [FetchMulti] = []
+    /// By socket, as long as libcurl wants to hear of it.
+    private var owners: [CInt: FetchMulti] = [:]
     private var transfers: [UInt64: Transfer] = [:]
     private var active: Set<UInt64> = []
     private var forgotten: Set<UInt64> = []
-    /// When libcurl wants to be called, or nil.
-    private var curlDeadlineNs: UInt64?
     private let stopRequested = Locked(false)
     private var thread: PosixThread?
 
@@ -34,23 +35,18 @@ protocol FetchDriver: AnyObject, Sendable {
         self.driver = driver
         self.time = time
         self.pool = pool
-        guard curlIsReady, let multi = unsafe curl_multi_init() else { return nil }
-        unsafe self.multi = OpaquePointer(multi)
+        guard curlIsReady else { return nil }
         epoll = clinux_epoll()
         wakeup = clinux_eventfd()
         guard epoll >= 0, wakeup >= 0, clinux_watch(epoll, wakeup, CInt(CLINUX_READABLE)) == 0 else { return nil }
     }
 
     deinit {
-        unsafe curl_multi_cleanup(UnsafeMutableRawPointer(multi))
         if epoll >= 0 { close(epoll) }
         if wakeup >= 0 { close(wakeup) }
     }
 
     func start() {
-        // SAFETY: libcurl calls back on this thread only, inside calls that this object makes.
-        let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe ccurl_multi_set_callbacks(curl, fetchThreadSocketChanged, fetchThreadTimerChanged, context)
         thread = PosixThread { [self] in run() }
     }
 
@@ -67,8 +63,6 @@ protocol FetchDriver: AnyObject, Sendable {
         thread = nil
     }
 
-    private var curl: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(multi) }
-
     // MARK: The thread
 
     private func run() {
@@ -79,30 +73,35 @@ protocol FetchDriver: AnyObject, Sendable {
             for key in due.forget { forget(key) }
             for request in due.start { begin(request, nowNs: now) }
             reap()
-            let timeout = waitMs([due.nextNs, curlDeadlineNs])
+            let timeout = waitMs(due.nextNs)
             let ready = unsafe events.withUnsafeMutableBufferPointer {
                 unsafe clinux_wait(epoll, $0.baseAddress, CInt($0.count), timeout)
             }
             if ready > 0 {
                 for event in events.prefix(Int(ready)) { handle(event) }
             }
-            if let deadline = curlDeadlineNs, time.monotonicNs() >= deadline {
-                curlDeadlineNs = nil
-                var running: CInt = 0
-                unsafe curl_multi_socket_action(curl, curlSocketTimeout, 0, &running)
+            let later = time.monotonicNs()
+            for multi in multis {
+                if let deadline = multi.deadlineNs, later >= deadline { multi.timeIsUp() }
             }
             reap()
         }
         for key in active {
-            if let transfer = transfers[key] { unsafe curl_multi_remove_handle(curl, UnsafeMutableRawPointer(transfer.easy)) }
+            if let transfer = transfers[key] { transfer.multi?.remove(transfer) }
         }
         active = []
         transfers = [:]
+        // On this thread, and after the last of their transfers.
+        for multi in multis { multi.close() }
+        multis = []
+        owners = [:]
     }
 
-    /// Milliseconds until the earliest of `deadlines`, rounded up so that the thread never spins; −1 for none.
-    private func waitMs(_ deadlines: [UInt64?]) -> CInt {
-        guard let earliest = deadlines.compactMap({ $0 }).min() else { return -1 }
+    /// Milliseconds until the driver or libcurl is next due, rounded up so that the thread never spins; −1 for never.
+    private func waitMs(_ nextNs: UInt64?) -> CInt {
+        var earliest = nextNs ?? .max
+        for multi in multis { earliest = min(earliest, multi.deadlineNs ?? .max) }
+        if earliest == .max { return -1 }
         let now = time.monotonicNs()
         if earliest <= now { return 0 }
         return CInt(min((earliest - now + 999_999) / 1_000_000, 60_000))
@@ -117,80 +116,71 @@ protocol FetchDriver: AnyObject, Sendable {
         if event.ready & CInt(CLINUX_READABLE) != 0 { flags |= CInt(CURL_CSELECT_IN) }
         if event.ready & CInt(CLINUX_WRITABLE) != 0 { flags |= CInt(CURL_CSELECT_OUT) }
         if event.ready & CInt(CLINUX_FAILED) != 0 { flags |= CInt(CURL_CSELECT_ERR) }
-        var running: CInt = 0
-        unsafe curl_multi_socket_action(curl, event.descriptor, flags, &running)
+        // Nobody owns a socket that an event before this one has closed.
+        owners[event.descriptor]?.socketReady(event.descriptor, flags: flags)
     }
 
     private func begin(_ request: FetchRequest, nowNs: UInt64) {
         guard !active.contains(request.key) else { return }
-        guard let transfer = transfers[request.key] ?? Transfer(key: request.key, pool: pool) else {
+        guard let transfer = transfers[request.key] ?? makeTransfer(request.key), let multi = transfer.multi else {
             driver.finished(key: request.key, .failed(FetchFailure("Get \"\(request.url)\": out of memory")))
             return
         }
-        if transfers.updateValue(transfer, forKey: request.key) == nil {
-            // One connection a target is kept alive, and none is closed to make room for another's.
-            unsafe ccurl_multi_set_long(curl, CURLMOPT_MAXCONNECTS, transfers.count + 16)
-        }
         transfer.prepare(request, nowNs: nowNs)
         active.insert(request.key)
-        unsafe curl_multi_add_handle(curl, UnsafeMutableRawPointer(transfer.easy))
+        multi.add(transfer)
+    }
+
+    private func makeTransfer(_ key: UInt64) -> Transfer? {
+        // The last one has room most of the time.
+        var found = multis.last { $0.hasRoom }
+        if found == nil, let made = FetchMulti(thread: self) {
+            multis.append(made)
+            found = made
+        }
+        guard let multi = found, let transfer = Transfer(key: key, pool: pool) else { return nil }
+        transfer.multi = multi
+        multi.changeCount(by: 1)
+        transfers[key] = transfer
+        return transfer
     }
 
     private func forget(_ key: UInt64) {
-        if active.contains(key) { forgotten.insert(key) } else { transfers[key] = nil }
+        if active.contains(key) { forgotten.insert(key) } else { drop(key) }
     }
+
+    private func drop(_ key: UInt64) { transfers.removeValue(forKey: key)?.multi?.changeCount(by: -1) }
 
     /// Takes the transfers that are over.
     private func reap() {
         var code = CURLE_OK
-        while let easy = unsafe ccurl_multi_next_done(curl, &code) {
-            guard let context = unsafe ccurl_private(easy) else { continue }
-            // SAFETY: the private pointer of each handle is its transfer, which `transfers` keeps alive.
-            let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
-            unsafe curl_multi_remove_handle(curl, easy)
-            switch transfer.finish(code, nowNs: time.monotonicNs()) {
-            case .again:
-                unsafe curl_multi_add_handle(curl, easy)
-            case .done(let outcome):
-                active.remove(transfer.key)
-                if forgotten.remove(transfer.key) != nil { transfers[transfer.key] = nil }
-                driver.finished(key: transfer.key, outcome)
+        for multi in multis {
+            while let transfer = multi.nextDone(&code) {
+                multi.remove(transfer)
+                switch transfer.finish(code, nowNs: time.monotonicNs()) {
+                case .again: multi.add(transfer)
+                case .done(let outcome):
+                    active.remove(transfer.key)
+                    if forgotten.remove(transfer.key) != nil { drop(transfer.key) }
+                    driver.finished(key: transfer.key, outcome)
+                }
             }
         }
     }
 
-    fileprivate func socketChanged(_ socket: CInt, _ what: CInt) {
+    // MARK: Called by libcurl
+
+    func socketChanged(_ multi: FetchMulti, _ socket: CInt, _ what: CInt) {
+        var wanted: CInt = 0
         switch what {
-        case CInt(CURL_POLL_IN): clinux_watch(epoll, socket, CInt(CLINUX_READABLE))
-        case CInt(CURL_POLL_OUT): clinux_watch(epoll, socket, CInt(CLINUX_WRITABLE))
-        case CInt(CURL_POLL_INOUT): clinux_watch(epoll, socket, CInt(CLINUX_READABLE | CLINUX_WRITABLE))
-        default: clinux_watch(epoll, socket, 0)
+        case CInt(CURL_POLL_IN): wanted = CInt(CLINUX_READABLE)
+        case CInt(CURL_POLL_OUT): wanted = CInt(CLINUX_WRITABLE)
+        case CInt(CURL_POLL_INOUT): wanted = CInt(CLINUX_READABLE | CLINUX_WRITABLE)
+        default: break
         }
+        owners[socket] = wanted == 0 ? nil : multi
+        clinux_watch(epoll, socket, wanted)
     }
 
-    fileprivate func timerChanged(_ timeoutMs: Int) {
-        curlDeadlineNs = timeoutMs < 0 ? nil : time.monotonicNs() &+ UInt64(timeoutMs) &* 1_000_000
-    }
-}
-
-/// `CURL_SOCKET_TIMEOUT`, a macro that Swift does not see.
-private let curlSocketTimeout: CInt = -1
-
-private func fetchThreadSocketChanged(
-    _ easy: UnsafeMutableRawPointer?, _ socket: curl_socket_t, _ what: CInt, _ context: UnsafeMutableRawPointer?,
-    _ socketContext: UnsafeMutableRawPointer?
-) -> CInt {
-    guard let context = unsafe context else { return 0 }
-    // SAFETY: `context` is the thread object, which outlives its multi handle.
-    unsafe Unmanaged<FetchThread>.fromOpaque(context).takeUnretainedValue().socketChanged(socket, what)
-    return 0
-}
-
-private func fetchThreadTimerChanged(
-    _ multi: UnsafeMutableRawPointer?, _ timeoutMs: Int, _ context: UnsafeMutableRawPointer?
-) -> CInt {
-    guard let context = unsafe context else { return 0 }
-    // SAFETY: as above.
-    unsafe Unmanaged<FetchThread>.fromOpaque(context).takeUnretainedValue().timerChanged(timeoutMs)
-    return 0
+    func deadline(inMs timeoutMs: Int) -> UInt64 { time.monotonicNs() &+ UInt64(max(timeoutMs, 0)) &* 1_000_000 }
 }

@@ -12,6 +12,8 @@ import Glibc
 
     let key: UInt64
     let easy: OpaquePointer
+    /// Where it runs, unless it is waited for.
+    var multi: FetchMulti?
     private(set) var request: FetchRequest?
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private var connectList: UnsafeMutablePointer<curl_slist>?
@@ -52,6 +54,8 @@ import Glibc
         unsafe ccurl_set_write(handle, CURLOPT_HEADERFUNCTION, transferReceivedHeader)
         unsafe ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
         unsafe ccurl_set_long(handle, CURLOPT_NOSIGNAL, 1)
+        // Names are asked for whenever a connection is made, as Go does it; and libcurl walks all of a cache of names after each transfer.
+        unsafe ccurl_set_long(handle, CURLOPT_DNS_CACHE_TIMEOUT, 0)
         unsafe ccurl_set_long(handle, CURLOPT_BUFFERSIZE, 128 << 10)
         unsafe ccurl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
         unsafe ccurl_set_long(handle, CURLOPT_TCP_NODELAY, 1)

@@ -105,6 +105,30 @@ import Testing
         }
     }
 
+    /// More than one of libcurl's handles takes.
+    @Test func manyTargets() throws {
+        let server = try TestServer { _ in .page("a 1\n") }
+        defer { server.stop() }
+        let store = FakeStore()
+        let manager = ScrapeManager(store: store)
+        let count = FetchMulti.transferLimit + 40
+        manager.apply(
+            config([]) { job in
+                (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (2000, 2000)
+                job.discovery.staticConfigs = [
+                    TargetGroup(
+                        targets: (0..<count).map { ["__address__": ByteString(server.address), "n": ByteString("\($0)")] }, source: "0")
+                ]
+            })
+        try manager.start()
+        defer { manager.stop() }
+        #expect(eventually { manager.targets().active.count { $0.health == .up } == count })
+        // Half of them go, and the rest goes on.
+        manager.apply(config([server.address]))
+        let up: LabelSet = ["__name__": "up", "instance": ByteString(server.address), "job": "test"]
+        #expect(eventually { store.samples(up).count >= 3 })
+    }
+
     /// Pages that take long wait for each other, and nobody else waits for them.
     @Test func heavyPagesKeepNobody() throws {
         let line = "big_page_of_many_lines{number=\"0\"} 1\n"
