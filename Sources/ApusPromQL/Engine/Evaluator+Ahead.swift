@@ -13,7 +13,7 @@ extension Evaluator {
     func rowsAhead(
         _ set: any SeriesSet, _ steps: Steps, minTimeMs: Int64, maxTimeMs: Int64, _ job: (QueryGuard.Limits) -> any SeriesJob
     ) -> RowsAhead? {
-        guard let executor, tracer == nil, executor.threadCount > 1, set.count > 1 else { return nil }
+        guard let executor, tracer == nil, bounds.steps == nil, executor.threadCount > 1, set.count > 1 else { return nil }
         // Samples every 15 seconds are a guess; it decides nothing but who does the work.
         let samples = Int(truncatingIfNeeded: min((maxTimeMs &- minTimeMs) / 15_000, 1 << 20))
         let unitsOfSeries = RowsAhead.seriesUnits &+ steps.count &+ samples

@@ -52,15 +52,16 @@ extension Evaluator {
         let floats = ColumnScratch()
         scratch.copyFloats(into: floats)
         if floats.columns.count > 0 {
-            let touched = try kernel.fill(
+            _ = try kernel.fill(
                 row, from: Samples(floats), at: series.references, rangeMs: series.rangeMs, poll: bounds)
-            bounds.touch(touched)
         }
         withExtendedLifetime(floats) {}
         var samples = HistogramSamples()
         samples.prepare(scratch, findsResets: false, usesStartTimestamps: false)
         var hasMixed = false
+        let weight = scratch.weight / max(1, scratch.columns.count)
         try forEachWindow(of: series) { (_, window, _) throws(QueryError) in
+            bounds.touch(window.count &* weight)
             if !hasMixed, samples.content(of: window) == .mixed { hasMixed = true }
         }
         if hasMixed {

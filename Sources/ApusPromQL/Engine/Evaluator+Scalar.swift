@@ -2,6 +2,9 @@ extension Evaluator {
     /// Evaluates a node that yields a scalar. Chains such as `1+1+…` are walked from the left in a loop.
     func scalar(_ id: NodeID, _ steps: Steps) throws(QueryError) -> ScalarColumn {
         if steps.count > 1, plan.isInvariant[id.index] {
+            let outer = bounds.scope
+            bounds.scope = outer.invariant(steps.count)
+            defer { bounds.scope = outer }
             return .constant(try scalar(id, steps.first)[0])
         }
         var chain: [BinaryExpression] = []

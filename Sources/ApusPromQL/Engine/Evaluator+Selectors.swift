@@ -91,6 +91,7 @@ extension Evaluator {
             if found == 0 { continue }
             bounds.touch(found)
             bounds.read(found)
+            if bounds.steps != nil { countSteps(row) }
             try bounds.hold(found)
             // Whatever is said of a histogram names its metric.
             try sink(scratch.columns.hasHistograms ? RowLabels(labels: set.labels(at: index)) : names[index], row)
@@ -133,12 +134,18 @@ extension Evaluator {
         let minTimeMs = QueryPlan.clamped(references.firstMs - placement.rangeMs - reach.beforeMs + 1)
         let maxTimeMs = QueryPlan.clamped(references.lastMs + reach.afterMs)
         let scratch = ColumnScratch()
+        var isSubquery = false
+        if case .subquery = expression[id].kind { isSubquery = true }
+        let isWholeSubquery = bounds.scope.isWholeSubquery
         func pass(_ name: RowLabels, _ columns: ColumnScratch, starts: [Int64] = []) throws(QueryError) {
             if columns.columns.count == 0 { return }
             let isMixed = columns.columns.hasHistograms
             let held = isMixed ? columns.weight : columns.columns.count
             try bounds.hold(held)
             defer { withExtendedLifetime(columns) {} }
+            if bounds.steps != nil, !isWholeSubquery {
+                countSteps(columns, references, rangeMs: placement.rangeMs, isStored: !isSubquery)
+            }
             try body(
                 RangeSeries(
                     name: name, samples: Samples(columns), mixed: isMixed ? columns : nil, references: references,
@@ -180,7 +187,9 @@ extension Evaluator {
         case .subquery(let subquery):
             let inner = try innerSteps(placement, references)
             if inner.count == 0 { return }
-            try vector(subquery.expression, inner) { (name, row) throws(QueryError) in
+            let scope = bounds.scope.subquery(inner, references, keepsSteps: bounds.steps != nil)
+            bounds.scope.isWholeSubquery = false
+            try vector(subquery.expression, inner, counting: scope) { (name, row) throws(QueryError) in
                 scratch.columns.removeAll()
                 if row.mayHoldHistograms {
                     scratch.collect(row, inner)

@@ -56,7 +56,7 @@ final class Evaluator {
         try bounds.check()
         if steps.count > 1, plan.isInvariant[id.index] {
             let wide = RowArena(width: steps.count).makeRow()
-            try vector(id, steps.first) { (name, row) throws(QueryError) in
+            try vector(id, steps.first, counting: bounds.scope.invariant(steps.count)) { (name, row) throws(QueryError) in
                 if row.mayHoldHistograms { wide.fill(fromFirstOf: row) } else { wide.fill(row[0]) }
                 try sink(name, wide)
             }

@@ -28,15 +28,20 @@ final class QueryGuard {
     private(set) var touchedSamples = 0
     /// Samples taken from the storage: as those, but a sample that several windows of one range selector share counts once.
     private(set) var readSamples = 0
+    /// How what is counted now belongs to the query's steps.
+    var scope = CountingScope()
+    /// Counts by step; nil unless they are asked for.
+    private(set) var steps: StepCounts?
 
     init(
         time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int, memory: (any QueryMemory)? = nil,
-        activity: QueryActivity? = nil
+        activity: QueryActivity? = nil, stepCount: Int? = nil
     ) {
         limits = Limits(time: time, deadlineNs: deadlineNs, cancellation: cancellation)
         self.maxSamples = maxSamples
         self.memory = memory
         self.activity = activity
+        steps = stepCount.map { StepCounts(count: $0) }
     }
 
     /// For a thread that helps with a query. What it holds is counted by the query's own.
@@ -75,9 +80,15 @@ final class QueryGuard {
         statistics.samplesRead = Int64(readSamples)
         statistics.peakSamples = Int64(peakSamples)
         statistics.peakBytes = Int64(peakSamples &* Self.sampleBytes)
+        statistics.queryableSamplesPerStep = steps?.queryable
+        statistics.samplesReadPerStep = steps?.read
     }
 
-    func touch(_ samples: Int) { touchedSamples &+= samples }
+    /// Counts samples that are looked at, once for each step that does.
+    func touch(_ samples: Int) { touchedSamples &+= samples &* scope.factor }
+
+    /// What `touch` and `read` count, step by step. Only called when there is somebody to look.
+    func countAtStep(_ step: Int, touched: Int, read: Int) { steps?.add(scope, step, touched: touched, read: read) }
 
     /// Counts samples that a selector took from the storage.
     func read(_ samples: Int) { readSamples &+= samples }

@@ -23,7 +23,8 @@ struct QueryRun {
         let (deadlineNs, isTooLate) = activity.queuedNs.addingReportingOverflow(timeoutNs)
         let bounds = QueryGuard(
             time: time, deadlineNs: isTooLong || isTooLate ? .max : deadlineNs, cancellation: activity.cancellation,
-            maxSamples: engine.maxSamples, memory: engine.memory, activity: activity)
+            maxSamples: engine.maxSamples, memory: engine.memory, activity: activity,
+            stepCount: engine.enablePerStepStatistics && options.countsSteps && steps.count <= engine.maxSamples ? steps.count : nil)
         defer { bounds.report(to: &statistics) }
         if time.monotonicNs() > bounds.deadlineNs { throw .timedOutInQueue }
 
@@ -176,6 +177,9 @@ extension Evaluator {
     private func rangeVector(_ root: NodeID, _ steps: Steps) throws(QueryError) -> [MatrixSeries] {
         var result: [MatrixSeries] = []
         var seen: Set<LabelSet> = []
+        var isSubquery = false
+        if case .subquery = expression[expression.unwrapped(root)].kind { isSubquery = true }
+        bounds.scope.isWholeSubquery = isSubquery
         try forEachRangeSeries(root, steps, function: "") { (series) throws(QueryError) in
             let labels = series.name.dropsName ? series.name.labels.withoutReserved : series.name.labels
             var copy = MatrixSeries(labels: labels, timestampsMs: [], values: [])
@@ -195,7 +199,7 @@ extension Evaluator {
                 }
             }
             let weight = series.mixed?.weight ?? copy.values.count
-            bounds.touch(weight)
+            if !isSubquery { bounds.touch(weight) }
             try bounds.hold(weight)
             guard seen.insert(labels).inserted else { throw .duplicateLabels }
             result.append(copy)

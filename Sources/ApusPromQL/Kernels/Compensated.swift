@@ -31,6 +31,15 @@ struct CompensatedMean {
 
     @inline(__always) init(first: Double) { sum = CompensatedSum(first) }
 
+    /// Goes on from a sum of `count` terms.
+    @inline(__always) init(_ sum: CompensatedSum, count: Double) {
+        self.sum = sum
+        self.count = count
+    }
+
+    /// The sum so far; nil when it has become a mean.
+    @inline(__always) var plainSum: CompensatedSum? { isIncremental ? nil : sum }
+
     @inline(__always) mutating func add(_ term: Double) {
         count += 1
         if !isIncremental {

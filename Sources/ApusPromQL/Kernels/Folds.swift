@@ -21,19 +21,28 @@ final class SumFold: FloatFold {
 
     func add(_ row: Row) {
         let (sums, compensations) = (sums, compensations)
-        for step in 0..<sums.count {
-            let value = row[step]
-            if value.isAbsent { continue }
-            let sum = sums[step]
-            if sum.isAbsent {
-                sums[step] = value
-                compensations[step] = 0
-            } else {
-                var compensated = CompensatedSum(sum, compensation: compensations[step])
-                compensated.add(value)
-                sums[step] = compensated.value
-                compensations[step] = compensated.compensation
+        var step = 0
+        while step < sums.count {
+            if row.addFour(at: step, to: sums, compensations) {
+                step &+= 4
+                continue
             }
+            for step in step..<min(step &+ 4, sums.count) { addOne(row[step], at: step) }
+            step &+= 4
+        }
+    }
+
+    private func addOne(_ value: Double, at step: Int) {
+        if value.isAbsent { return }
+        let sum = sums[step]
+        if sum.isAbsent {
+            sums[step] = value
+            compensations[step] = 0
+        } else {
+            var compensated = CompensatedSum(sum, compensation: compensations[step])
+            compensated.add(value)
+            sums[step] = compensated.value
+            compensations[step] = compensated.compensation
         }
     }
 
@@ -47,28 +56,59 @@ final class SumFold: FloatFold {
 
 /// `avg`
 final class MeanFold: FloatFold {
-    private let result: Row
-    private var means: [CompensatedMean?]
-    let stateRows = 5
+    // A sum and how many terms it has, until one overflows: from there on a step has its mean in `means`.
+    private let sums: Row
+    private let compensations: Row
+    private let counts: Row
+    private var means: [Int: CompensatedMean] = [:]
+    let stateRows = 3
 
     init(_ arena: RowArena) {
-        result = arena.makeRow()
-        means = Array(repeating: nil, count: arena.width)
+        sums = arena.makeRow()
+        compensations = arena.makeUninitializedRow()
+        counts = arena.makeUninitializedRow()
     }
 
     func add(_ row: Row) {
-        for step in 0..<row.count where !row[step].isAbsent {
-            if means[step] == nil { means[step] = CompensatedMean(first: row[step]) } else { means[step]?.add(row[step]) }
+        let (sums, compensations, counts) = (sums, compensations, counts)
+        var step = 0
+        while step < sums.count {
+            let end = min(step &+ 4, sums.count)
+            if means.isEmpty, row.addFour(at: step, to: sums, compensations) {
+                for step in step..<end { counts[step] += 1 }
+            } else {
+                for step in step..<end { addOne(row[step], at: step) }
+            }
+            step = end
         }
     }
 
-    func hasSample(at step: Int) -> Bool { means[step] != nil }
+    private func addOne(_ value: Double, at step: Int) {
+        if value.isAbsent { return }
+        if sums[step].isAbsent {
+            sums[step] = value
+            compensations[step] = 0
+            counts[step] = 1
+            return
+        }
+        var mean = means[step] ?? CompensatedMean(CompensatedSum(sums[step], compensation: compensations[step]), count: counts[step])
+        mean.add(value)
+        counts[step] += 1
+        if let sum = mean.plainSum {
+            sums[step] = sum.value
+            compensations[step] = sum.compensation
+        } else {
+            means[step] = mean
+        }
+    }
+
+    func hasSample(at step: Int) -> Bool { !sums[step].isAbsent }
 
     func finish() -> Row {
-        for step in 0..<result.count {
-            if let mean = means[step] { result[step] = mean.mean }
+        for step in 0..<sums.count where !sums[step].isAbsent {
+            sums[step] = means[step]?.mean ?? (sums[step] / counts[step] + compensations[step] / counts[step])
         }
-        return result
+        return sums
     }
 }
 
@@ -163,6 +203,22 @@ final class VarianceFold: Fold {
 }
 
 extension Row {
+    /// Adds four steps to compensated sums, when there are so many, all have a sample on both sides, and no sum overflows.
+    /// - Returns: whether it did. If not, nothing is changed.
+    @inline(__always) fileprivate func addFour(at step: Int, to sums: Row, _ compensations: Row) -> Bool {
+        guard step >= 0, step &+ 4 <= count, count == sums.count, count == compensations.count else { return false }
+        // SAFETY: all three rows have four steps from `step` on, checked above.
+        func four(_ row: Row) -> SIMD4<Double> { unsafe UnsafeRawPointer(row.base + step).loadUnaligned(as: SIMD4<Double>.self) }
+        var lanes = LaneSums(value: four(sums))
+        lanes.compensation = four(compensations)
+        lanes.add(four(self))
+        // What is absent is a NaN, which does not go away by adding.
+        guard lanes.isFinite else { return false }
+        unsafe UnsafeMutableRawPointer(sums.base + step).storeBytes(of: lanes.value, as: SIMD4<Double>.self)
+        unsafe UnsafeMutableRawPointer(compensations.base + step).storeBytes(of: lanes.compensation, as: SIMD4<Double>.self)
+        return true
+    }
+
     fileprivate func mapWithSteps(_ transform: (Double, Int) -> Double) {
         for step in 0..<count where !self[step].isAbsent { self[step] = transform(self[step], step) }
     }

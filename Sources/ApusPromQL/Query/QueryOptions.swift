@@ -12,6 +12,8 @@ public struct QueryOptions: Sendable {
     public var origin = QueryOrigin.unknown
     /// Whether the result comes with an explanation. Costs: every series is counted on its way through every operator.
     public var explains = false
+    /// Whether the result tells how many samples each step looked at. Costs a second look at each window, on one thread.
+    public var countsSteps = false
 
     public init(
         lookbackDeltaMs: Int64? = nil, timeoutMs: Int64? = nil, limit: Int = 0, cancellation: CancellationFlag? = nil
@@ -44,6 +46,8 @@ public struct EngineOptions: Sendable {
     public var enableTypeAndUnitLabels = false
     /// `--enable-feature=use-start-timestamps`: `rate`, `increase`, `irate` and `resets` heed when a sample's counting began.
     public var useStartTimestamps = false
+    /// `--enable-feature=promql-per-step-stats`: a query may ask how many samples each of its steps looked at.
+    public var enablePerStepStatistics = false
     /// What the parser accepts.
     public var parser = ParserOptions()
     public var observer: (any QueryObserver)?

@@ -2,6 +2,10 @@
 public struct QueryStatistics: Sendable {
     /// Samples read by all selectors, counted once for each step that looks at them.
     public var totalQueryableSamples: Int64 = 0
+    /// `totalQueryableSamples` by step of the query; nil unless asked for.
+    public var queryableSamplesPerStep: [Int64]?
+    /// `samplesRead` by step of the query: each sample at the first step that needs it; nil unless asked for.
+    public var samplesReadPerStep: [Int64]?
     /// Samples taken from the storage: a sample in several windows of one range selector counts once.
     public var samplesRead: Int64 = 0
     /// The most samples held in memory at once.

@@ -15,7 +15,7 @@ extension API {
         let timeMs = try request.time("time", default: nowMs)
         let options = try queryOptions(request, explains: explains)
         components.engine.submitInstant(request.form["query"], atMs: timeMs, on: components.storage, options: options) { result in
-            completion(answer(result, limit: limit, request))
+            completion(answer(result, limit: limit, request) { _ in timeMs })
         }
     }
 
@@ -38,11 +38,11 @@ extension API {
                 "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")
         }
         let options = try queryOptions(request, explains: explains)
+        let stepMs = max(1, stepNs / 1_000_000)
         components.engine.submitRange(
-            request.form["query"], startMs: startMs, endMs: endMs, stepMs: max(1, stepNs / 1_000_000), on: components.storage,
-            options: options
+            request.form["query"], startMs: startMs, endMs: endMs, stepMs: stepMs, on: components.storage, options: options
         ) { result in
-            completion(answer(result, limit: limit, request))
+            completion(answer(result, limit: limit, request) { startMs &+ Int64($0) &* stepMs })
         }
     }
 
@@ -69,6 +69,7 @@ extension API {
     private func queryOptions(_ request: ServerRequest, explains: Bool) throws(APIError) -> QueryOptions {
         var options = QueryOptions()
         options.explains = explains
+        options.countsSteps = request.form["stats"] == "all"
         options.origin = .request(
             clientAddress: request.clientAddress, method: request.method.rawValue, path: request.path)
         if !request.form["timeout"].isEmpty {
@@ -90,7 +91,8 @@ extension API {
     }
 
     private func answer(
-        _ outcome: Result<QueryResult, QueryError>, limit: Int, _ request: ServerRequest
+        _ outcome: Result<QueryResult, QueryError>, limit: Int, _ request: ServerRequest,
+        timesMs: @escaping @Sendable (_ step: Int) -> Int64
     ) -> Result<APIAnswer, APIError> {
         let result: QueryResult
         switch outcome {
@@ -100,14 +102,15 @@ extension API {
         let (value, isTruncated) = limit > 0 ? result.value.truncated(to: limit) : (result.value, false)
         let explanation = result.explanation
         // Times and samples tell half of why; they come along.
-        let statistics = request.form["stats"].isEmpty && explanation == nil ? nil : result.statistics
+        let asked = request.form["stats"]
+        let statistics = asked.isEmpty && explanation == nil ? nil : result.statistics
         let engine = components.engine
         var answer = APIAnswer { json in
             json.object { json in
                 json.members(of: value, with: engine)
                 if let statistics {
                     json.key("stats")
-                    json.statistics(statistics)
+                    json.statistics(statistics, timesMs: timesMs)
                 }
                 if let explanation {
                     json.key("explanation")
@@ -117,6 +120,11 @@ extension API {
         }
         answer.estimatedBytes = min(value.estimatedBytes, 256 << 10)
         answer.warnings = result.warnings + (isTruncated ? [truncationWarning] : [])
+        if !asked.isEmpty, asked != "true", asked != "all" {
+            answer.warnings.append(
+                "value \(goQuoted(asked)) for parameter \"stats\" is deprecated and will be rejected in the next major release, "
+                    + "use \"true\" or \"all\"")
+        }
         answer.infos = result.infos
         return .success(answer)
     }

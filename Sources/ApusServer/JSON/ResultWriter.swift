@@ -147,8 +147,22 @@ extension Array where Element == UInt8 {
 }
 
 extension JSONWriter {
+    private mutating func counts(_ name: String, _ counts: [Int64]?, _ timesMs: (Int) -> Int64) {
+        guard let counts, !counts.isEmpty else { return }
+        key(name)
+        array { json in
+            for (step, count) in counts.enumerated() {
+                json.array { json in
+                    json.timestamp(timesMs(step))
+                    json.integer(count)
+                }
+            }
+        }
+    }
+
     /// What a query cost, as `stats` asks for it. Times in seconds.
-    mutating func statistics(_ statistics: QueryStatistics) {
+    /// - Parameter timesMs: the times of the query's steps, for counts by step.
+    mutating func statistics(_ statistics: QueryStatistics, timesMs: (Int) -> Int64) {
         object { json in
             json.key("timings")
             json.object { json in
@@ -163,8 +177,10 @@ extension JSONWriter {
             }
             json.key("samples")
             json.object { json in
+                json.counts("totalQueryableSamplesPerStep", statistics.queryableSamplesPerStep, timesMs)
                 json.key("totalQueryableSamples")
                 json.integer(statistics.totalQueryableSamples)
+                json.counts("samplesReadPerStep", statistics.samplesReadPerStep, timesMs)
                 json.key("samplesRead")
                 json.integer(statistics.samplesRead)
                 json.key("peakSamples")

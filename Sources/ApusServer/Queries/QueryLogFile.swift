@@ -85,7 +85,7 @@ final class QueryLogFile: Sendable {
                 json.string(error.message)
             }
             json.key("stats")
-            json.statistics(outcome.statistics)
+            json.statistics(outcome.statistics) { activity.startMs &+ Int64($0) &* activity.stepMs }
             switch activity.origin {
             case .request(let client, let method, let path):
                 json.key("httpRequest")

@@ -6,6 +6,8 @@ struct Features {
     private(set) var parser = ParserOptions()
     private(set) var delayedNameRemoval = false
     private(set) var useStartTimestamps = false
+    private(set) var typeAndUnitLabels = false
+    private(set) var perStepStatistics = false
     private(set) var exemplarStorage = false
     private(set) var startTimestamps = false
     private(set) var histogramStartTimestamps = false
@@ -25,6 +27,8 @@ struct Features {
             case "promql-binop-fill-modifiers": parser.enableBinopFill = true
             case "promql-delayed-name-removal": delayedNameRemoval = true
             case "use-start-timestamps": useStartTimestamps = true
+            case "promql-per-step-stats": perStepStatistics = true
+            case "type-and-unit-labels": typeAndUnitLabels = true
             case "exemplar-storage": exemplarStorage = true
             case "st-storage": startTimestamps = true
             case "histograms-st-encoding": histogramStartTimestamps = true

@@ -72,6 +72,8 @@ struct ServerProcess {
         engineOptions.parser = features.parser
         engineOptions.enableDelayedNameRemoval = features.delayedNameRemoval
         engineOptions.useStartTimestamps = features.useStartTimestamps
+        engineOptions.enableTypeAndUnitLabels = features.typeAndUnitLabels
+        engineOptions.enablePerStepStatistics = features.perStepStatistics
         engineOptions.observer = try EngineMetrics(metrics)
         engineOptions.memory = gate.budget
         let slowLog = Logger(label: "query")

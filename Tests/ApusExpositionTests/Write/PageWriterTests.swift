@@ -218,7 +218,7 @@ import Testing
     func protobuf() throws {
         let page = page(.protobuf)
         let bytes = page.span
-        var parser = ProtobufParser(bytes, options: ProtobufParser.Options(), seed: HashSeed(1))
+        var parser = ProtobufParser(bytes, options: HistogramReading(), seed: HashSeed(1))
         var samples: [String: ReadSample] = [:]
         var types: [ByteString: MetricType] = [:]
         while let entry = try parser.next(bytes) {

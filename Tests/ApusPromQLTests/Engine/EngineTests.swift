@@ -123,7 +123,7 @@ import Testing
         arguments: [
             // Two series, a sample every 15 s, steps of 60 s from 600 s to 900 s.
             ("x_total", 12, 12), ("sum(x_total)", 12, 12), ("rate(x_total[30s])", 24, 24), ("rate(x_total[60s])", 48, 48),
-            ("rate(x_total[120s])", 96, 56), ("rate(x_total[30s] offset 1m)", 24, 24), ("rate(x_total[120s] @ 900)", 16, 16),
+            ("rate(x_total[120s])", 96, 56), ("rate(x_total[30s] offset 1m)", 24, 24), ("rate(x_total[120s] @ 900)", 96, 16),
             ("x_total + x_total", 24, 24), ("1", 0, 0),
         ])
     func samplesRead(_ query: String, _ queryable: Int64, _ read: Int64) throws {
@@ -134,6 +134,36 @@ import Testing
         #expect(result.statistics.samplesRead == read)
         #expect(engine.statistics().samplesRead == read)
         #expect(engine.statistics().queryableSamples == queryable)
+    }
+
+    @Test(
+        "counts by step say when each sample is looked at, and by which it is read first",
+        arguments: [
+            // Two series, a sample every 15 s, steps of 60 s from 600 s to 780 s. What upstream counts: an expression that is the
+            // same at every step is looked at by each; of a subquery its windows count, and what it took from the storage is read.
+            ("x_total", [2, 2, 2, 2], [2, 2, 2, 2]), ("rate(x_total[120s])", [16, 16, 16, 16], [16, 8, 8, 8]),
+            ("rate(x_total[30s])", [4, 4, 4, 4], [4, 4, 4, 4]), ("sum(x_total @ 600)", [2, 2, 2, 2], [2, 0, 0, 0]),
+            ("rate(x_total[60s] @ 700)", [8, 8, 8, 8], [8, 0, 0, 0]), ("scalar(sum(x_total @ 600)) + time()", [2, 2, 2, 2], [2, 0, 0, 0]),
+            ("max_over_time(x_total[60s:30s])", [4, 4, 4, 4], [4, 4, 4, 4]),
+            ("max_over_time(x_total[60s:30s] @ 700)", [4, 4, 4, 4], [4, 0, 0, 0]),
+            ("max_over_time(sum(x_total)[2m:1m] offset 1m)", [2, 2, 2, 2], [4, 2, 2, 2]), ("1", [0, 0, 0, 0], [0, 0, 0, 0]),
+        ] as [(String, [Int64], [Int64])])
+    func countsByStep(_ query: String, _ queryable: [Int64], _ read: [Int64]) throws {
+        var engineOptions = EngineOptions()
+        engineOptions.enablePerStepStatistics = true
+        var options = QueryOptions()
+        options.countsSteps = true
+        let result = try QueryEngine(options: engineOptions).range(
+            ByteString(query), startMs: 600_000, endMs: 780_000, stepMs: 60_000, on: try Self.storage(), options: options)
+        #expect(result.statistics.queryableSamplesPerStep == queryable)
+        #expect(result.statistics.samplesReadPerStep == read)
+        #expect(result.statistics.totalQueryableSamples == queryable.reduce(0, +))
+        #expect(result.statistics.samplesRead == read.reduce(0, +))
+        let plain = try QueryEngine().range(
+            ByteString(query), startMs: 600_000, endMs: 780_000, stepMs: 60_000, on: try Self.storage(), options: options)
+        #expect(plain.statistics.queryableSamplesPerStep == nil)
+        #expect(plain.statistics.totalQueryableSamples == result.statistics.totalQueryableSamples)
+        #expect(plain.statistics.samplesRead == result.statistics.samplesRead)
     }
 
     @Test("stops at its limit of samples")

@@ -116,6 +116,26 @@ import Testing
         #expect(!without.text.contains("stats"))
     }
 
+    @Test("statistics by step, where the feature is on and all is asked for; other words are warned of")
+    func statisticsByStep() async throws {
+        var options = EngineOptions()
+        options.enablePerStepStatistics = true
+        let server = try TestServer(engine: options)
+        let range = "/api/v1/query_range?query=up&start=1000000&end=1000120&step=60&stats="
+        let all = await server.get(range + "all")
+        #expect(all.text.contains(#""samples":{"totalQueryableSamplesPerStep":[[1000000,"#), "\(all.text)")
+        #expect(all.text.contains(#""samplesReadPerStep":[[1000000,"#))
+        let plain = await server.get(range + "true")
+        #expect(plain.text.contains("totalQueryableSamples") && !plain.text.contains("PerStep") && !plain.text.contains("warnings"))
+        let other = await server.get(range + "foo")
+        #expect(other.text.contains("totalQueryableSamples"))
+        #expect(
+            other.text.contains(
+                #""warnings":["value \"foo\" for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""]"#))
+        let without = await (try TestServer()).get(range + "all")
+        #expect(!without.text.contains("PerStep"))
+    }
+
     @Test("a query whose client is gone is stopped")
     func cancelled() async throws {
         let server = try TestServer()
