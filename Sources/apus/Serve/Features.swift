@@ -16,7 +16,6 @@ struct Features {
     private(set) var autoReload = false
     private(set) var extraScrapeMetrics = false
     private(set) var startZeros = false
-    private(set) var typeAndUnitLabels = false
 
     /// - Parameter names: as given, each perhaps several separated by commas. An unknown one is logged and ignored.
     init(_ names: [String], log: Logger) {
@@ -35,7 +34,6 @@ struct Features {
             // Upstream's older name for storage.tsdb.chunk_encoding.floats: xor2, which goes before it.
             case "xor2-encoding": xor2Chunks = true
             case "created-timestamp-zero-ingestion": startZeros = true
-            case "type-and-unit-labels": typeAndUnitLabels = true
             case "extra-scrape-metrics": extraScrapeMetrics = true
             case "auto-reload-config": autoReload = true
             case "metadata-wal-records": metadataRecords = true
