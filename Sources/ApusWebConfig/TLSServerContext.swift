@@ -83,34 +83,18 @@ public struct TLSServerContext: Sendable {
             if found == kind || name == "key" && found.hasSuffix(kind) { return }
             if others.count < 16 { others.append(String(found)) }
         }
-        if others.isEmpty {
-            throw WebConfigError("failed to load X509KeyPair: tls: failed to find any PEM data in \(name) input")
-        }
-        throw WebConfigError(
-            "failed to load X509KeyPair: tls: failed to find \"\(kind)\" PEM block in \(name) input after skipping PEM blocks of the following types: [\(others.joined(separator: " "))]"
-        )
-    }
-
-    private static func read(
-        _ name: String, _ path: String, or text: String, _ fileSystem: any FileSystem
-    ) throws(WebConfigError) -> [UInt8] {
-        if path.isEmpty { return Array(text.utf8) }
-        do { return try fileSystem.read(path, limit: WebConfig.maximumFileBytes) } catch {
-            throw WebConfigError("failed to read \(name) (\(path)): open \(path): \(errorText(error.code))")
-        }
-    }
-
-    /// Adds the handlers that come first in a connection's pipeline. On the channel's event loop.
-    public func addHandlers(to channel: any Channel) throws {
-        let pipeline = channel.pipeline.syncOperations
-        if takesAnyClient {
-            try pipeline.addHandler(
-                NIOSSLServerHandler(
-                    context: context, customVerificationCallback: { _, promise in promise.succeed(.certificateVerified) }))
-        } else {
-            try pipeline.addHandler(NIOSSLServerHandler(context: context))
-        }
-        if let allowedNames { try pipeline.addHandler(ClientNameCheck(allowed: allowedNames)) }
+        let skipped = "after skipping PEM blocks of the following types: [\(others.joined(separator: " "))]"
+        let problem =
+            switch (others.count, name) {
+            case (0, _): "failed to find any PEM data in \(name) input"
+            case (1, "certificate") where others[0].hasSuffix("PRIVATE KEY"):
+                "failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched"
+            case (1, "key") where others[0] == "CERTIFICATE":
+                "found a certificate rather than a key in the PEM for the private key"
+            case (_, "key"): "failed to find PEM block with type ending in \"\(kind)\" in key input \(skipped)"
+            default: "failed to find \"\(kind)\" PEM block in \(name) input \(skipped)"
+            }
+        throw WebConfigError("failed to load X509KeyPair: tls: \(problem)")
     }
 }
 

@@ -253,7 +253,8 @@ import Testing
         let late = try await RawClient.get("/metrics", port: endpoint.port)
         #expect(late.status == 503)
         #expect(late.body == "Exceeded configured timeout of 20ms.\n")
-        #expect(endpoint.responder.scrapesInFlight == 1)
+        // On a busy machine it may have been too late to begin at all.
+        #expect(endpoint.responder.scrapesInFlight <= 1)
         gate.open()
         while endpoint.responder.scrapesInFlight > 0 { await Task.yield() }
         await endpoint.stop()

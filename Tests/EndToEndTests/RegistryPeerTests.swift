@@ -156,6 +156,9 @@ import Testing
             "basic_auth_users: [1]\n", "http_server_config: {http2: maybe}\n", "tls_server_config: {cert_file: [a]}\n", "- 1\n",
             "tls_server_config: {cert_file: s.crt, key_file: other.key}\n",
             "tls_server_config: {cert_file: s.key, key_file: s.key}\n",
+            "tls_server_config: {cert_file: s.crt, key_file: s.crt}\n",
+            "tls_server_config: {cert_file: web.yml, key_file: s.key}\n",
+            "tls_server_config: {cert_file: s.crt, key_file: web.yml}\n",
         ])
     func webConfig(text: String) throws {
         let promtool = try #require(Programs.promtool)
