@@ -166,8 +166,8 @@ final class FamilyCore: DeclaredFamily {
         let (children, version) = shown()
         if children.isEmpty { return true }
         let isOpenMetrics = encoding.format == .openMetrics
-        // What OpenMetrics has more, or leaves out, changes from page to page.
-        if isOpenMetrics, descriptor.type == .histogram || children.contains(where: \.hasExemplars) { return false }
+        // Exemplars change from page to page.
+        if isOpenMetrics, children.contains(where: \.hasExemplars) { return false }
         let descriptor = descriptor
         return caches.withLock { caches in
             let index: Int

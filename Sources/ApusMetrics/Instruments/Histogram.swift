@@ -7,6 +7,7 @@ import Synchronization
 /// Buckets are classic, with bounds that were declared; or native (`NativeBuckets`), which come into being where values
 /// fall; or both. Bucket counts and sum of a page are always of the same observations. Classic ones alone are counted
 /// without a lock (`HistogramCells`); native ones, and classic ones beside them, under one.
+@safe
 public final class Histogram: Instrument, @unchecked Sendable {
     private let shape: HistogramShape
     /// Of a histogram without native buckets.
