@@ -1,6 +1,7 @@
 import ApusExposition
 import ApusMetrics
-import Dispatch
+import Foundation
+import Synchronization
 
 private enum Method: String, LabelValue { case get, post, put }
 
@@ -97,8 +98,30 @@ private func contended(_ name: String, _ threads: Int, _ sketch: String, _ make:
     Benchmark(name: "\(name) \(threads)", unit: "call", sketch: sketch) {
         let work = try make()
         return {
-            if threads == 1 { work(1_000_000) } else { DispatchQueue.concurrentPerform(iterations: threads) { _ in work(1_000_000) } }
+            if threads == 1 { work(1_000_000) } else { together(threads) { work(1_000_000) } }
             return 1_000_000
         }
+    }
+}
+
+/// Runs `work` on as many threads, all of which have started before any begins.
+private func together(_ threads: Int, _ work: @escaping @Sendable () -> Void) {
+    let state = Gate(threads)
+    for _ in 0..<threads { Thread { state.pass(work) }.start() }
+    while state.running.load(ordering: .acquiring) > 0 { usleep(100) }
+}
+
+private final class Gate: Sendable {
+    private let waiting: Atomic<Int>
+    let running: Atomic<Int>
+    init(_ threads: Int) {
+        waiting = Atomic(threads)
+        running = Atomic(threads)
+    }
+    func pass(_ work: () -> Void) {
+        waiting.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+        while waiting.load(ordering: .acquiring) > 0 {}
+        work()
+        running.wrappingSubtract(1, ordering: .acquiringAndReleasing)
     }
 }

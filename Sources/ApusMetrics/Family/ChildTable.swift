@@ -79,29 +79,29 @@ final class ChildTable: @unchecked Sendable {
     /// The series with this key, or nil.
     @inline(__always)
     func find(_ key: UnsafePointer<UInt8>, count: Int) -> Instrument? {
-        var found: Instrument?
-        _ = unsafe withFound(key, count: count) { child, _ in
-            found = child
-            return true
-        }
-        return found
+        guard let record = unsafe ThreadRecord.current else { return unsafe findSlowly(key, count) }
+        unsafe ThreadRecord.enter(record)
+        let child = unsafe lookUp(key, count: count)?.takeUnretainedValue()
+        unsafe ThreadRecord.leave(record)
+        return child
     }
 
-    /// Calls `body`, inside the critical section, with the series of this key and the thread's record; returns what it does,
-    /// or false without calling it if there is no such series. `body` may add to cells and keep the series; it must be short
-    /// and must not look up anything.
-    @inline(__always)
-    func withFound(_ key: UnsafePointer<UInt8>, count: Int, _ body: (Instrument, ThreadRecord.Pointer) -> Bool) -> Bool {
-        let hash = unsafe Self.usable(hashBytes(key, count: count, seed: seed))
-        return unsafe CellStore.withRecord { record in
+    @inline(never)
+    private func findSlowly(_ key: UnsafePointer<UInt8>, _ count: Int) -> Instrument? {
+        unsafe CellStore.withRecord { record in
             unsafe ThreadRecord.enter(record)
-            // Sequentially consistent: either this reader sees the new table, or who frees sees this reader.
-            let table = unsafe current.load(ordering: .sequentiallyConsistent)
-            let child = unsafe Self.find(key, count: count, hash: hash, in: table)
-            let isDone = unsafe child?._withUnsafeGuaranteedRef { unsafe body($0, record) } ?? false
+            let child = unsafe lookUp(key, count: count)?.takeUnretainedValue()
             unsafe ThreadRecord.leave(record)
-            return isDone
+            return child
         }
+    }
+
+    /// The series with this key, or nil, for who stands inside a critical section: it lives until the end of that.
+    @inline(__always)
+    func lookUp(_ key: UnsafePointer<UInt8>, count: Int) -> Unmanaged<Instrument>? {
+        let hash = unsafe Self.usable(hashBytes(key, count: count, seed: seed))
+        // Sequentially consistent: either this reader sees the new table, or who frees sees this reader.
+        return unsafe Self.find(key, count: count, hash: hash, in: current.load(ordering: .sequentiallyConsistent))
     }
 
     @inline(__always)

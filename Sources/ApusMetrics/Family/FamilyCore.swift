@@ -56,24 +56,39 @@ final class FamilyCore: DeclaredFamily {
     // would fight for, is not touched. Only what adds to cells is done there.
 
     @usableFromInline func increment(_ key: UnsafePointer<UInt8>, count: Int, by amount: UInt64) {
-        let isDone = unsafe children.withFound(key, count: count) { child, record in
-            let counter = unsafe unsafeDowncast(child, to: Counter.self)
-            guard counter.isPlain else { return false }
-            unsafe counter.add(amount, in: record)
-            return true
+        if let record = unsafe ThreadRecord.current {
+            unsafe ThreadRecord.enter(record)
+            // SAFETY: the family of a counter's handle has only counters, which live while somebody is inside.
+            let isDone = unsafe children.lookUp(key, count: count)?._withUnsafeGuaranteedRef {
+                unsafe unsafeDowncast($0, to: Counter.self).addInside(amount, in: record)
+            }
+            unsafe ThreadRecord.leave(record)
+            if isDone == true { return }
         }
-        if !isDone { unsafe unsafeDowncast(find(key, count: count), to: Counter.self).add(amount) }
+        unsafe incrementSlowly(key, count, amount)
+    }
+
+    @inline(never)
+    private func incrementSlowly(_ key: UnsafePointer<UInt8>, _ count: Int, _ amount: UInt64) {
+        unsafe unsafeDowncast(find(key, count: count), to: Counter.self).add(amount)
     }
 
     @usableFromInline func observe(_ key: UnsafePointer<UInt8>, count: Int, _ value: Double) {
-        let isDone = unsafe children.withFound(key, count: count) { child, record in
-            guard value.magnitude < .infinity, let cells = unsafe unsafeDowncast(child, to: Histogram.self).plainCells else {
-                return false
+        if let record = unsafe ThreadRecord.current {
+            unsafe ThreadRecord.enter(record)
+            // SAFETY: the family of a histogram's handle has only histograms, which live while somebody is inside.
+            let isDone = unsafe children.lookUp(key, count: count)?._withUnsafeGuaranteedRef {
+                unsafe unsafeDowncast($0, to: Histogram.self).observeInside(value, in: record)
             }
-            unsafe cells.observeInside(value, in: record)
-            return true
+            unsafe ThreadRecord.leave(record)
+            if isDone == true { return }
         }
-        if !isDone { unsafe unsafeDowncast(find(key, count: count), to: Histogram.self).observe(value) }
+        unsafe observeSlowly(key, count, value)
+    }
+
+    @inline(never)
+    private func observeSlowly(_ key: UnsafePointer<UInt8>, _ count: Int, _ value: Double) {
+        unsafe unsafeDowncast(find(key, count: count), to: Histogram.self).observe(value)
     }
 
     // MARK: Removing
@@ -151,8 +166,8 @@ final class FamilyCore: DeclaredFamily {
         let (children, version) = shown()
         if children.isEmpty { return true }
         let isOpenMetrics = encoding.format == .openMetrics
-        // What OpenMetrics has more, or leaves out, changes from page to page.
-        if isOpenMetrics, descriptor.type == .histogram || children.contains(where: \.hasExemplars) { return false }
+        // Exemplars change from page to page.
+        if isOpenMetrics, children.contains(where: \.hasExemplars) { return false }
         let descriptor = descriptor
         return caches.withLock { caches in
             let index: Int

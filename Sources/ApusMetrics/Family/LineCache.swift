@@ -51,11 +51,17 @@ struct LineCache {
         text.append(UInt8(ascii: "\n"))
     }
 
+    /// Whether OpenMetrics leaves lines out that are there otherwise: sums of histograms that are negative now.
+    private var leavesOutSums: Bool {
+        guard encoding.format == .openMetrics, format.type == .histogram else { return false }
+        return lines.indices.contains { !lines[$0].isCount && Double(bitPattern: words[$0]) < 0 }
+    }
+
     /// Appends the family as it is now; false, with nothing appended, if its lines are not those that were expected.
     mutating func append(to page: inout [UInt8]) -> Bool {
         words.removeAll(keepingCapacity: true)
         for child in children { child.appendWords(to: &words) }
-        guard words.count == lines.count else { return false }
+        guard words.count == lines.count, !leavesOutSums else { return false }
         guard let first = lines.indices.first(where: { lines[$0].word != words[$0] }) else {
             page.append(contentsOf: text)
             return true

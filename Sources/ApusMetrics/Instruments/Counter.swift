@@ -45,30 +45,46 @@ public final class Counter: Instrument, @unchecked Sendable {
         keepExemplar(exemplar, value: amount)
     }
 
+    // No closure on the way: it would hold the counter, and threads would fight for its reference count.
     @inline(__always)
     func add(_ amount: UInt64) {
-        guard cells >= 0 else { return context.faults.count(.exhaustedCells) }
-        unsafe CellStore.withRecord { record in unsafe add(amount, in: record) }
+        if let record = unsafe ThreadRecord.current, cells >= 0, let cell = unsafe ThreadRecord.cell(cells, in: record) {
+            unsafe add(amount, to: cell, in: record)
+        } else {
+            addSlowly(amount)
+        }
         if !duties.isEmpty { doDuties(value: Double(amount)) }
     }
 
-    /// Adds to the cells of a thread, which is this one.
+    /// Adds to a cell of this thread.
     @inline(__always)
-    func add(_ amount: UInt64, in record: ThreadRecord.Pointer) {
-        let cell = unsafe CellStore.cell(cells, in: record)
+    private func add(_ amount: UInt64, to cell: ThreadRecord.Cell, in record: ThreadRecord.Pointer) {
         let (sum, overflow) = unsafe cell.pointee.load(ordering: .relaxed).addingReportingOverflow(amount)
         unsafe cell.pointee.store(sum, ordering: .relaxed)
         // A counter does not wrap: what the cell cannot hold goes on in the other, at a double's precision.
         if overflow { unsafe addFraction(18_446_744_073_709_551_616, in: record) }
     }
 
+    /// Adds in a thread that has no record yet, or that has not touched these cells.
+    @inline(never)
+    private func addSlowly(_ amount: UInt64) {
+        guard cells >= 0 else { return context.faults.count(.exhaustedCells) }
+        unsafe CellStore.withRecord { record in unsafe add(amount, to: CellStore.cell(cells, in: record), in: record) }
+    }
+
+    /// Adds to the cells of the thread whose record this is, if an update needs nothing else; false if it does.
+    @inline(__always)
+    func addInside(_ amount: UInt64, in record: ThreadRecord.Pointer) -> Bool {
+        guard duties.isEmpty, cells >= 0, let cell = unsafe ThreadRecord.cell(cells, in: record) else { return false }
+        unsafe add(amount, to: cell, in: record)
+        return true
+    }
+
+    @inline(never)
     private func addFraction(_ amount: Double, in record: ThreadRecord.Pointer) {
         let cell = unsafe CellStore.cell(cells + 1, in: record)
         unsafe cell.pointee.store((cell.pointee.loadDouble() + amount).bitPattern, ordering: .relaxed)
     }
-
-    /// Whether an update needs nothing but its cells, so that it may be done inside a critical section.
-    var isPlain: Bool { duties.isEmpty && cells >= 0 }
 
     /// The sum of all increments since it was made or reset.
     public var value: Double {

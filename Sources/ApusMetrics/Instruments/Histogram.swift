@@ -7,10 +7,13 @@ import Synchronization
 /// Buckets are classic, with bounds that were declared; or native (`NativeBuckets`), which come into being where values
 /// fall; or both. Bucket counts and sum of a page are always of the same observations. Classic ones alone are counted
 /// without a lock (`HistogramCells`); native ones, and classic ones beside them, under one.
+@safe
 public final class Histogram: Instrument, @unchecked Sendable {
     private let shape: HistogramShape
     /// Of a histogram without native buckets.
     private let cells: HistogramCells?
+    /// The same, not counted again at each observation; nil when an observation has more to do than to be counted.
+    private let plainCells: Unmanaged<HistogramCells>?
     private let locked: Locked<Counted>?
 
     /// What is counted under the lock.
@@ -35,6 +38,8 @@ public final class Histogram: Instrument, @unchecked Sendable {
             cells = HistogramCells(shape)
             locked = nil
         }
+        let isPlain = !seed.expires && seed.context.exemplarProvider == nil
+        unsafe plainCells = isPlain ? cells.map { unsafe Unmanaged.passUnretained($0) } : nil
         super.init(seed)
     }
 
@@ -43,8 +48,16 @@ public final class Histogram: Instrument, @unchecked Sendable {
     /// Adds one observation. A value that is infinite or not a number would spoil the sum for good: it is dropped and
     /// counted in the registry's faults. A negative one is fine.
     public func observe(_ value: Double) {
+        if let record = unsafe ThreadRecord.current, value.magnitude < .infinity, let plainCells = unsafe plainCells {
+            // SAFETY: this histogram owns the cells.
+            return unsafe plainCells._withUnsafeGuaranteedRef { unsafe $0.observe(value, in: record) }
+        }
+        observeSlowly(value)
+    }
+
+    @inline(never)
+    private func observeSlowly(_ value: Double) {
         guard value.magnitude < .infinity else { return context.faults.count(.badObservation) }
-        if let cells, duties.isEmpty { return unsafe CellStore.withRecord { record in unsafe cells.observe(value, in: record) } }
         count(value)
         if !duties.isEmpty { doDuties(value: value, slot: shape.bucket(of: value), of: shape.slotCount) }
     }
@@ -74,8 +87,14 @@ public final class Histogram: Instrument, @unchecked Sendable {
         return try await body()
     }
 
-    /// Cells that take an observation without anything else to do; nil if there is.
-    var plainCells: HistogramCells? { duties.isEmpty ? cells : nil }
+    /// Counts a value inside a critical section, if that is all there is to do; false if it is not.
+    @inline(__always)
+    func observeInside(_ value: Double, in record: ThreadRecord.Pointer) -> Bool {
+        guard value.magnitude < .infinity, let plainCells = unsafe plainCells else { return false }
+        // SAFETY: this histogram owns the cells.
+        unsafe plainCells._withUnsafeGuaranteedRef { unsafe $0.observeInside(value, in: record) }
+        return true
+    }
 
     /// Counts a finite value.
     private func count(_ value: Double) {
@@ -179,8 +198,8 @@ final class HistogramShape: @unchecked Sendable {
     let bounds: [Double]
     let native: NativeBuckets?
     /// The bounds, and +Inf until there is a multiple of eight.
-    private let padded: UnsafeMutablePointer<Double>
-    private let paddedCount: Int
+    let padded: UnsafeMutablePointer<Double>
+    let paddedCount: Int
 
     init(_ buckets: Buckets, native: NativeBuckets?) {
         bounds = buckets.upperBounds
@@ -198,11 +217,14 @@ final class HistogramShape: @unchecked Sendable {
     /// Places for exemplars: one a bucket, and one when there are native buckets only.
     var slotCount: Int { bounds.isEmpty ? 1 : bounds.count + 1 }
 
-    /// The bucket of a value: how many bounds it exceeds. Counting them all takes no longer than a search that the
-    /// processor can't foresee, up to some dozens.
+    /// The bucket of a value: how many bounds it exceeds.
+    func bucket(of value: Double) -> Int { unsafe Self.bucket(of: value, padded, paddedCount) }
+
+    /// The same for who holds the padded bounds. Counting them all takes no longer than a search that the processor can't
+    /// foresee, up to some dozens.
     @inline(__always)
-    func bucket(of value: Double) -> Int {
-        if paddedCount > 64 { return search(value) }
+    static func bucket(of value: Double, _ padded: UnsafeMutablePointer<Double>, _ paddedCount: Int) -> Int {
+        if paddedCount > 64 { return unsafe search(value, padded, paddedCount) }
         var counts = SIMD8<Int64>()
         var index = 0
         let needle = SIMD8<Double>(repeating: value)
@@ -215,11 +237,11 @@ final class HistogramShape: @unchecked Sendable {
         return Int(truncatingIfNeeded: counts.wrappedSum())
     }
 
-    private func search(_ value: Double) -> Int {
-        var (low, high) = (0, bounds.count)
+    private static func search(_ value: Double, _ padded: UnsafeMutablePointer<Double>, _ count: Int) -> Int {
+        var (low, high) = (0, count)
         while low < high {
             let middle = (low + high) / 2
-            if value > bounds[middle] { low = middle + 1 } else { high = middle }
+            if unsafe value > padded[middle] { low = middle + 1 } else { high = middle }
         }
         return low
     }

@@ -10,12 +10,17 @@ import Synchronization
 /// A page must not show a sum without its count. So a snapshot makes the other half the hot one, waits until no thread
 /// stands in the middle of an observation (nanoseconds), and reads the half that is now still. Nothing is moved: what the
 /// hot half held when it became hot is what was read the last time it was still, and has not changed in between.
-final class HistogramCells: Sendable {
+@safe
+final class HistogramCells: @unchecked Sendable {
+    // `@unchecked`: the bounds are constant and belong to the shape, which it keeps.
     private let shape: HistogramShape
     /// The first cell of each half; negative when the process has no cells left, and then nothing is counted.
     private let first: Int
     private let second: Int
     private let hot = Atomic<Int>(0)
+    /// The bounds of the shape, one step nearer.
+    private let padded: UnsafeMutablePointer<Double>
+    private let paddedCount: Int
     /// What each half held when it was still: the sum, then the counts.
     private let read: Locked<Read>
 
@@ -27,6 +32,8 @@ final class HistogramCells: Sendable {
 
     init(_ shape: HistogramShape) {
         self.shape = shape
+        unsafe padded = shape.padded
+        paddedCount = shape.paddedCount
         let size = shape.bounds.count + 2
         let first = CellStore.shared.takeRun(size) ?? -1
         let second = first < 0 ? -1 : CellStore.shared.takeRun(size) ?? -1
@@ -47,7 +54,7 @@ final class HistogramCells: Sendable {
     @inline(__always)
     func observe(_ value: Double, in record: ThreadRecord.Pointer) {
         guard second >= 0 else { return }
-        let bucket = shape.bucket(of: value)
+        let bucket = unsafe HistogramShape.bucket(of: value, padded, paddedCount)
         unsafe ThreadRecord.enter(record)
         unsafe add(value, bucket, in: record)
         unsafe ThreadRecord.leave(record)
@@ -57,7 +64,7 @@ final class HistogramCells: Sendable {
     @inline(__always)
     func observeInside(_ value: Double, in record: ThreadRecord.Pointer) {
         guard second >= 0 else { return }
-        unsafe add(value, shape.bucket(of: value), in: record)
+        unsafe add(value, HistogramShape.bucket(of: value, padded, paddedCount), in: record)
     }
 
     @inline(__always)
