@@ -110,7 +110,7 @@ let programs: [Target] = [
         dependencies: [
             "ApusBytes", "ApusModel", "ApusStorage", "ApusExposition", "ApusMetrics", "ApusTSDB", "ApusPromQL", "ApusConfig",
             "ApusScrape",
-            "ApusServer", "CCurl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "ApusServer", "ApusWebConfig", "CCurl", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),

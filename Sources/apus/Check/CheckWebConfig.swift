@@ -1,4 +1,4 @@
-import ApusConfig
+import ApusWebConfig
 import ArgumentParser
 
 /// `apus check web-config FILE…`: reads files for `--web.config.file`.
@@ -13,12 +13,13 @@ struct CheckWebConfig: ParsableCommand {
     func run() throws {
         var failed = false
         for file in files {
-            do throws(ConfigError) {
-                _ = try WebConfig.load(file: file)
+            do throws(WebConfigError) {
+                // Certificates, keys and hashes included, as the server would read them.
+                _ = try WebConfigFile(file)
                 print("\(file) SUCCESS")
             } catch {
                 failed = true
-                writeToStandardError("\(file) FAILED: \(error.messageWithoutFile)\n")
+                writeToStandardError("\(file) FAILED: \(error)\n")
             }
         }
         if failed { throw ExitCode(1) }
