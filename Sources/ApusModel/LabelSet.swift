@@ -173,12 +173,46 @@ extension LabelSet: CustomStringConvertible {
 extension LabelSet {
     /// A copy with `changes` applied: a nil or empty value removes the label.
     public func setting(_ changes: [(ByteString, ByteString?)]) -> LabelSet {
+        // Each alone is a copy of all labels: cheaper than to take them apart and sort them again, while they are few.
+        if changes.count <= Self.fewChanges { return changes.reduce(self) { $0.setting($1.0, to: $1.1) } }
         var all = labels
         for (name, value) in changes {
             all.removeAll { $0.name == name }
             if let value, !value.isEmpty { all.append(Label(name, value)) }
         }
         return LabelSet(all)
+    }
+
+    private static let fewChanges = 4
+
+    /// A copy with one label changed: a nil or empty value removes it. Allocates once.
+    public func setting(_ name: ByteString, to value: ByteString?) -> LabelSet {
+        let span = encoded.span
+        // What stands in the label's place, or where that would be.
+        var (start, end) = (0, 0)
+        for pair in ranges {
+            let order = compareBytes(span.extracting(pair.name), name.bytes.span)
+            if order > 0 { break }
+            if order == 0 {
+                end = pair.value.upperBound
+                break
+            }
+            start = pair.value.upperBound
+            end = start
+        }
+        let value = value ?? ByteString()
+        if value.isEmpty, start == end { return self }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(encoded.count + name.count + value.count + 20)
+        bytes.append(contentsOf: encoded[..<start])
+        if !value.isEmpty {
+            bytes.appendUvarint(UInt64(name.count))
+            bytes.append(contentsOf: name.bytes)
+            bytes.appendUvarint(UInt64(value.count))
+            bytes.append(contentsOf: value.bytes)
+        }
+        bytes.append(contentsOf: encoded[end...])
+        return LabelSet(alreadyEncoded: bytes)
     }
 
     /// Only (`keep`), or all but, the labels in `names`. `names` need not be sorted. Allocates once, and not at all when

@@ -41,6 +41,18 @@ import Testing
         #expect(set.setting([("job", nil), ("a", "b")]) == ["__name__": "up", "instance": "y", "a": "b"])
     }
 
+    @Test("one label set is as a set made anew", arguments: ["A", "__name__", "a", "inst", "instance", "instances", "job", "z", ""] as [ByteString])
+    func setOne(_ name: ByteString) {
+        for set in [["__name__": "up", "job": "x", "instance": "y"], .empty] as [LabelSet] {
+            for value in ["v", "", "a longer value"] as [ByteString] {
+                let others = set.labels.filter { $0.name != name }
+                #expect(set.setting(name, to: value) == LabelSet(others + [Label(name, value)]))
+                #expect(set.setting([(name, value)]) == set.setting(name, to: value))
+            }
+            #expect(set.setting(name, to: nil) == LabelSet(set.labels.filter { $0.name != name }))
+        }
+    }
+
     @Test("accepts well-formed UTF-8 and nothing else", arguments: [
         ([0x61], true), ([0xC3, 0xA9], true), ([0xE2, 0x82, 0xAC], true), ([0xF0, 0x9F, 0x98, 0x80], true),
         ([0xFF], false), ([0xC0, 0x80], false), ([0xED, 0xA0, 0x80], false), ([0xE2, 0x82], false), ([0xF4, 0x90, 0x80, 0x80], false),
