@@ -7,6 +7,11 @@ extension QueryPlan {
     /// between the steps are not seen.
     static func selectorsOfTotals(_ expression: Expression) -> [Bool] {
         var wantsTotals = [Bool](repeating: false, count: expression.nodes.count)
+        let hasTotals = expression.nodes.contains { node in
+            guard case .call(let call) = node.kind else { return false }
+            return [.histogramCount, .histogramSum, .histogramAvg].contains(call.function.name)
+        }
+        if !hasTotals { return wantsTotals }
         var needsBuckets = wantsTotals
         // From the root down: parents come after their children in the array.
         for index in expression.nodes.indices.reversed() {

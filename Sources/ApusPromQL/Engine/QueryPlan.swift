@@ -112,7 +112,9 @@ struct QueryPlan {
                 isInvariant[index] =
                     !Self.stepDependent.contains(call.function.name) && call.arguments.allSatisfy { isInvariant[$0.index] }
             case .aggregate, .binary, .unary, .paren:
-                isInvariant[index] = expression.children(of: id).allSatisfy { isInvariant[$0.index] }
+                var isSame = true
+                expression.forEachChild(of: id) { isSame = isSame && isInvariant[$0.index] }
+                isInvariant[index] = isSame
             }
         }
     }
@@ -178,7 +180,7 @@ struct QueryPlan {
                 if case .call(let call) = expression.nodes[index].kind, call.function.name == .info {
                     bound(index, Self.clamped(first - lookbackMs + 1), last)
                 }
-                for child in expression.children(of: NodeID(index)) { spans[child.index] = span }
+                expression.forEachChild(of: NodeID(index)) { spans[$0.index] = span }
             }
         }
     }

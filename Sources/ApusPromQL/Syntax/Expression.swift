@@ -131,8 +131,27 @@ public struct BinaryExpression: Sendable {
     public var right: NodeID
     /// `bool`: 0 or 1 in place of filtering.
     public var returnsBool: Bool
+    // Apart from the node: all nodes are as large as the largest kind, and a long chain has few that match vectors.
+    private var matchingBox: MatchingBox?
+
+    init(op: BinaryOperator, left: NodeID, right: NodeID, returnsBool: Bool, matching: VectorMatching?) {
+        self.op = op
+        self.left = left
+        self.right = right
+        self.returnsBool = returnsBool
+        matchingBox = matching.map(MatchingBox.init)
+    }
+
     /// Set where both operands are instant vectors, and only there.
-    public var matching: VectorMatching?
+    public var matching: VectorMatching? {
+        get { matchingBox?.matching }
+        set { matchingBox = newValue.map(MatchingBox.init) }
+    }
+}
+
+private final class MatchingBox: Sendable {
+    let matching: VectorMatching
+    init(_ matching: VectorMatching) { self.matching = matching }
 }
 
 /// How the series of two vectors find each other.

@@ -78,6 +78,8 @@ enum NumberText {
     static func fixed(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
+        // Most numbers that people write.
+        if value.magnitude < 1e15, value != 0, let whole = Int64(exactly: value) { return String(whole) }
         let (digits, exponent) = shortestDigits(value.magnitude)
         var text = value.sign == .minus ? "-" : ""
         if exponent <= 0 {

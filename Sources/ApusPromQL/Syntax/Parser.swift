@@ -203,7 +203,8 @@ struct Parser {
         }
         let type: ValueType = a.type == .scalar && b.type == .scalar ? .scalar : .instantVector
         let binary = BinaryExpression(
-            op: op, left: left, right: right, returnsBool: modifiers.returnsBool, matching: modifiers.matching)
+            op: op, left: left, right: right, returnsBool: modifiers.returnsBool,
+            matching: modifiers.matching == VectorMatching() ? nil : modifiers.matching)
         return add(.binary(binary), type, range)
     }
 
