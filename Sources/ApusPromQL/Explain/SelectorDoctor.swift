@@ -12,6 +12,8 @@ struct SelectorDoctor {
     /// Nil for an instant selector.
     private let rangeMs: Int64?
 
+    /// Matchers of which each is tried: with so many, the storage is asked that often.
+    static let maxMatchers = 32
     /// Values of a label that a reason lists.
     static let maxValues = 10
     /// Series whose samples are looked at.
@@ -129,6 +131,9 @@ struct SelectorDoctor {
     // MARK: Matchers
 
     private func matcherReasons() throws(StorageError) -> [String] {
+        if selector.matchers.count > Self.maxMatchers {
+            return ["no series matches, at any time; which of more than \(Self.maxMatchers) matchers is to blame was not looked at"]
+        }
         let limit = QueryPlan.timeLimitMs
         return try withQuerier(-limit, limit) { (querier) throws(StorageError) in
             func count(_ matchers: [Matcher]) throws(StorageError) -> Int {
