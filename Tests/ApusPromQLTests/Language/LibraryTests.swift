@@ -1,6 +1,8 @@
 import ApusBytes
+import ApusModel
 import ApusPromQL
 import ApusStorage
+import Foundation
 import Testing
 
 /// What the module's documentation shows.
@@ -125,5 +127,70 @@ import Testing
         // A debug build on a busy machine is allowed more.
         #expect(elapsed < .seconds(20), "\(elapsed)")
         #expect(message.utf8.count < 3 * Self.megabyte)
+    }
+}
+
+/// What the article on storages shows.
+@Suite("A storage of your own") struct OwnStorageTests {
+    struct Waves: Queryable {
+        func querier(minTimeMs: Int64, maxTimeMs: Int64) throws(StorageError) -> any Querier { WavesQuerier() }
+    }
+
+    final class WavesQuerier: Querier {
+        let all: [LabelSet] = ["a", "b"].map { ["__name__": "wave", "host": $0] }
+
+        func select(_ matchers: [Matcher], hints: SelectHints, sorted: Bool) throws(StorageError) -> any SeriesSet {
+            WavesSet(
+                series: all.filter { labels in
+                    matchers.allSatisfy { matcher in
+                        let value = labels[matcher.name] ?? ""
+                        return matcher.matches(value.bytes.span)
+                    }
+                })
+        }
+        func labelNames(_ matchers: [Matcher], limit: Int) throws(StorageError) -> [ByteString] { ["__name__", "host"] }
+        func labelValues(_ name: ByteString, _ matchers: [Matcher], limit: Int) throws(StorageError) -> [ByteString] {
+            Set(all.compactMap { $0[name] }).sorted()
+        }
+        func close() {}
+    }
+
+    final class WavesSet: SeriesSet {
+        let series: [LabelSet]
+        init(series: [LabelSet]) { self.series = series }
+
+        var count: Int { series.count }
+        func labels(at index: Int) -> LabelSet { series[index] }
+        func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
+            let first = (minTimeMs + 14_999) / 15_000 * 15_000
+            for timestampMs in stride(from: first, through: maxTimeMs, by: 15_000) {
+                columns.append(timestampMs: timestampMs, value: sin(Double(timestampMs) / 60_000) + Double(index))
+            }
+        }
+    }
+
+    @Test("the engine reads it")
+    func queries() throws {
+        let result = try QueryEngine().range(
+            "sum(max_over_time(wave[5m]))", startMs: 600_000, endMs: 1_200_000, stepMs: 60_000, on: Waves())
+        guard case .matrix(let series) = result.value else {
+            Issue.record("no matrix")
+            return
+        }
+        #expect(series.count == 1 && series[0].values.count == 11)
+        // One wave is the other and 1, so the sum is twice the top and 1; within five minutes a wave of six comes near its top.
+        #expect(series[0].values.allSatisfy { $0 > 1 && $0 <= 3 })
+        let one = try QueryEngine().instant("wave{host=~\"b|c\"}", atMs: 600_000, on: Waves())
+        guard case .vector(let samples) = one.value else { return }
+        #expect(samples.map(\.labels) == [["__name__": "wave", "host": "b"]])
+    }
+
+    @Test("and says why nothing comes of it")
+    func explains() throws {
+        var options = QueryOptions()
+        options.explains = true
+        let explained = try QueryEngine().instant("rate(wave[10s])", atMs: 600_000, on: Waves(), options: options)
+        let nodes = try #require(explained.explanation?.nodes)
+        #expect(nodes.contains { $0.operation.hasPrefix("rate") && $0.series == 0 && $0.reasons.contains { $0.contains("shorter than two intervals") } })
     }
 }
