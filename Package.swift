@@ -92,7 +92,7 @@ let tests: [Target] = [
         name: "ApusTSDBTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusTSDB"],
         swiftSettings: strict),
     .testTarget(
-        name: "ApusPromQLTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusPromQL"],
+        name: "ApusPromQLTests", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "ApusPromQL", "ApusTSDB"],
         swiftSettings: strict),
     .testTarget(
         name: "ApusConfigTests", dependencies: ["ApusBytes", "ApusModel", "ApusConfig"], resources: [.copy("Golden")],

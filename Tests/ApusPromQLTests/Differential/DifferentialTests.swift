@@ -34,6 +34,22 @@ import Testing
         #expect(report.answered * 3 > report.compared, "few expressions have an answer")
     }
 
+    @Test("the same of native histograms as a real Prometheus", .enabled(if: ProcessInfo.processInfo.environment["APUS_PEERS"] != nil))
+    func peerHistograms() throws {
+        let programs = ProcessInfo.processInfo.environment["APUS_PEERS"] ?? ""
+        var report = HistogramComparison()
+        let (total, first) = (Self.number("APUS_EXPRESSIONS", 300), Self.number("APUS_SEED", 1))
+        var seed = first
+        while report.compared < total {
+            try report.run(seed: UInt64(seed), expressions: min(Self.perData, total - report.compared), programs: programs)
+            seed += 1
+        }
+        #expect(
+            report.differences.isEmpty,
+            "\(report.differences.count) of \(report.compared): \(report.differences.prefix(20).joined(separator: "\n"))")
+        #expect(report.answered * 3 > report.compared, "few expressions have an answer")
+    }
+
     @Test("the same as the plain evaluator")
     func model() throws {
         let (total, first) = (Self.number("APUS_EXPRESSIONS", 400), Self.number("APUS_SEED", 1))

@@ -76,6 +76,10 @@ struct PeerComparison {
         if text.contains("mad_over_time") { return true }
         // It forgets the offset beside `@` when it bounds the samples to read, and loses the oldest.
         if text.contains("timestamp("), text.contains("@"), text.contains("offset") { return true }
+        // Under `@` it evaluates a subquery for as long after its end as the query is long, where matching may fail.
+        if text.contains("@"), text.contains(":"), case .failure(let error) = theirs, error.hasPrefix("found duplicate series") {
+            if case .failure = mine {} else { return true }
+        }
         // Of two faults either may be found first.
         if case .failure = mine, case .failure = theirs { return true }
         return false

@@ -17,24 +17,32 @@ final class PeerPrometheus {
     private let connection: PeerConnection
 
     /// - Parameter programs: the folder that holds `prometheus` and `promtool`.
-    init(programs: String, openMetrics: String, features: String) throws {
+    convenience init(programs: String, openMetrics: String, features: String) throws {
+        try self.init(programs: programs, features: features) { data in
+            let text = data.deletingLastPathComponent().appendingPathComponent("data.om")
+            try openMetrics.write(to: text, atomically: false, encoding: .utf8)
+            let promtool = Process()
+            promtool.executableURL = URL(fileURLWithPath: programs + "/promtool")
+            promtool.arguments = ["tsdb", "create-blocks-from", "openmetrics", "--quiet", text.path, data.path]
+            promtool.standardOutput = FileHandle.nullDevice
+            let refusal = Pipe()
+            promtool.standardError = refusal
+            try promtool.run()
+            let said = refusal.fileHandleForReading.readDataToEndOfFile()
+            promtool.waitUntilExit()
+            guard promtool.terminationStatus == 0 else {
+                throw Failure(description: "promtool: \(String(decoding: said, as: UTF8.self))")
+            }
+        }
+    }
+
+    /// - Parameter makeData: makes the data directory.
+    init(programs: String, features: String, makeData: (URL) throws -> Void) throws {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-peer-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        let text = directory.appendingPathComponent("data.om")
-        try openMetrics.write(to: text, atomically: false, encoding: .utf8)
         try "global: {}\n".write(to: directory.appendingPathComponent("p.yml"), atomically: false, encoding: .utf8)
         let data = directory.appendingPathComponent("data")
-
-        let promtool = Process()
-        promtool.executableURL = URL(fileURLWithPath: programs + "/promtool")
-        promtool.arguments = ["tsdb", "create-blocks-from", "openmetrics", "--quiet", text.path, data.path]
-        promtool.standardOutput = FileHandle.nullDevice
-        let refusal = Pipe()
-        promtool.standardError = refusal
-        try promtool.run()
-        let said = refusal.fileHandleForReading.readDataToEndOfFile()
-        promtool.waitUntilExit()
-        guard promtool.terminationStatus == 0 else { throw Failure(description: "promtool: \(String(decoding: said, as: UTF8.self))") }
+        try makeData(data)
 
         process.executableURL = URL(fileURLWithPath: programs + "/prometheus")
         process.arguments = [
