@@ -146,6 +146,7 @@ extension Evaluator {
             if found == 0 { continue }
             bounds.touch(found)
             bounds.read(found)
+            if bounds.steps != nil { countSteps(times) }
             result.append(InfoSeries(labels: set.labels(at: index), times: times))
         }
         return result

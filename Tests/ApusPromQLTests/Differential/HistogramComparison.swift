@@ -41,11 +41,18 @@ struct HistogramComparison {
             compared += 1
             let (own, other) = (MixedAnswer(mine), try MixedAnswer(json: theirs))
             if case .series(let series) = other, !series.isEmpty { answered += 1 }
-            if let difference = own.difference(from: other) {
+            if let difference = own.difference(from: other), !Self.differsByVersion(text, own, other) {
                 differences.append("seed \(seed), number \(number), \(startMs) \(endMs) \(stepMs): \(text)\n    \(difference)")
             }
         }
         try storage.close()
+    }
+
+    /// Where a newer Prometheus than 3.5 answers as we do: see `PeerComparison`.
+    private static func differsByVersion(_ text: String, _ mine: MixedAnswer, _ theirs: MixedAnswer) -> Bool {
+        guard case .failure(let error) = theirs else { return false }
+        if case .failure = mine { return true }
+        return text.contains("-(") && error == "vector cannot contain metrics with the same labelset"
     }
 
     private static func fill(_ database: Database, _ data: HistogramData) throws {

@@ -6,15 +6,22 @@ import ApusModel
 /// Draws expressions over the native histograms of `HistogramData`, in the language that Prometheus 3.5 knows.
 ///
 /// Answers are compared within a billionth, as sums of histograms have no order, and 3.5 sums plainly where 3.14 compensates.
-/// So what turns a rounding error into another answer is left out: comparisons, `resets` and `changes` of computed histograms.
-/// So is what 3.14 answers otherwise: a counter is not carried on below zero, which 3.5 does with histograms (prometheus/prometheus#16828), so that `rate` and
-/// its like are drawn over counters alone, and those of `HistogramData` are far from zero.
+/// What turns a rounding error into another answer is left out: comparisons, `resets` and `changes` of computed histograms, and
+/// `stddev`, as times are large numbers that differ little. So is what 3.14 answers otherwise:
+///
+/// - It does not carry a counter on below zero, as 3.5 does with histograms (prometheus/prometheus#16828): `rate` and its like are
+///   drawn over counters alone, in windows of a minute at least, and those of `HistogramData` are far from zero.
+/// - Below `histogram_count` and its like both read counts and sums only, but 3.14 knows the kind of buckets: an expression is about
+///   custom buckets or about exponential ones, and resets are counted of counters, whose hints tell them.
 struct HistogramExpressions {
     var random: SplitMix
+    /// Whether the expression is about custom buckets.
+    private var isCustom = false
 
     init(seed: UInt64) { random = SplitMix(seed &* 0x9FB2_1C65_1E98_DF25) }
 
     mutating func expression() -> String {
+        isCustom = random.below(4) == 0
         switch random.below(8) {
         case 0: return number(vector(depth: 2))
         case 1: return "(\(vector(depth: 1))) \(random.pick(["==", "!=", ">", "<= bool", "/", "*", "+", "-"])) \(random.pick(["2", "0.5", "-1", "0"]))"
@@ -23,7 +30,8 @@ struct HistogramExpressions {
     }
 
     private mutating func selector() -> String {
-        random.pick(["hc", "hc", "hg", "hm", "hn", "f", "hc{x=\"1\"}", "{__name__=~\"hc|hg\",x=\"2\"}", "hn{x=\"2\"}", "nothing"])
+        if isCustom { return random.pick(["hn", "hn", "f", "hn{x=\"2\"}", "{__name__=~\"hn|f\"}"]) }
+        return random.pick(["hc", "hc", "hg", "hm", "f", "hc{x=\"1\"}", "{__name__=~\"hc|hg\",x=\"2\"}", "nothing"])
     }
 
     private mutating func modifier() -> String {
@@ -32,7 +40,8 @@ struct HistogramExpressions {
 
     /// For `rate` and its like.
     private mutating func counterRange() -> String {
-        "\(random.pick(["hc", "hc", "hn", "hm", "f", "hc{x=\"1\"}", "hn{x=\"2\"}"]))[\(random.pick(["1m", "5m", "15m", "31s", "1h"]))]\(modifier())"
+        let counter = random.pick(isCustom ? ["hn", "f", "hn{x=\"2\"}"] : ["hc", "hc", "hm", "f", "hc{x=\"1\"}"])
+        return "\(counter)[\(random.pick(["1m", "5m", "15m", "1h"]))]\(modifier())"
     }
 
     private mutating func range(depth: Int) -> String {
@@ -66,10 +75,10 @@ struct HistogramExpressions {
                 "present_over_time", "max_over_time", "stddev_over_time", "deriv",
             ])
             return "\(function)(\(range(depth: inner)))"
-        case 4: return "\(random.pick(["resets", "changes"]))(\(range(depth: 0)))"
+        case 4: return "\(random.pick(["resets", "changes"]))(\(counterRange()))"
         case 5, 6:
             let grouping = random.pick(["", " by (x)", " without (x)", " by (__name__)"])
-            return "\(random.pick(["sum", "sum", "avg", "count", "group", "min", "max", "stddev"]))\(grouping) (\(vector(depth: inner)))"
+            return "\(random.pick(["sum", "sum", "avg", "count", "group", "min", "max"]))\(grouping) (\(vector(depth: inner)))"
         case 7:
             let op = random.pick(["+", "-", "*", "/", "and", "or", "unless"])
             let matching = random.pick(["", " on (x)", " ignoring (y)"])

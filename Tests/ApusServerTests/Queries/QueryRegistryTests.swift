@@ -34,6 +34,8 @@ private final class StoppingStorage: Queryable {
         var options = EngineOptions()
         options.threads = 1
         options.tracker = queries
+        // What ends them is the test, however long it waits for a core.
+        options.timeoutMs = 3_600_000
         let engine = QueryEngine(options: options)
         let storage = StoppingStorage()
         let outcomes = Locked<[String]>([])
