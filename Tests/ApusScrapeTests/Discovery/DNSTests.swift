@@ -14,12 +14,9 @@ private final class NameServer: Sendable {
     private let threads = Locked<[PosixThread]>([])
 
     init(datagram: @escaping @Sendable ([UInt8]) -> [UInt8]?, stream: @escaping @Sendable ([UInt8]) -> [UInt8]? = { _ in nil }) throws {
-        datagrams = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        let (datagrams, listener) = (datagrams, listener)
-        guard let port = Self.bound(datagrams, 0), Self.bound(listener, port) != nil, listen(listener, 8) == 0 else {
-            throw DNSError("cannot listen")
-        }
+        let (datagrams, listener, port) = try Self.sockets()
+        self.datagrams = datagrams
+        self.listener = listener
         self.port = port
         let first = PosixThread {
             var buffer = [UInt8](repeating: 0, count: 4096)
@@ -51,6 +48,18 @@ private final class NameServer: Sendable {
             }
         }
         threads.withLock { $0 = [first, second].compactMap { $0 } }
+    }
+
+    /// Both on one port. One that is free for datagrams may be taken for streams: then it is another's turn.
+    private static func sockets() throws -> (datagrams: CInt, listener: CInt, port: UInt16) {
+        for _ in 0..<100 {
+            let datagrams = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+            let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            if let port = bound(datagrams, 0), bound(listener, port) != nil, listen(listener, 8) == 0 { return (datagrams, listener, port) }
+            close(datagrams)
+            close(listener)
+        }
+        throw DNSError("cannot listen")
     }
 
     private static func address(_ port: UInt16) -> sockaddr_in {
