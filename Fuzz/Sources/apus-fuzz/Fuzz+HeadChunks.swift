@@ -49,7 +49,7 @@ extension Fuzz {
 }
 
 /// A directory with one file.
-private final class OneHeadFile: FileSystem {
+final class OneHeadFile: FileSystem {
     private let bytes: [UInt8]
     init(bytes: [UInt8]) { self.bytes = bytes }
 

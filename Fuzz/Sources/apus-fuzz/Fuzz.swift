@@ -13,7 +13,7 @@ import Glibc
 @main struct Fuzz {
     static let targets: [String: @Sendable ([UInt8]) -> Void] = [
         "text": text, "double": double, "promql": promql, "regex": regex, "config": config, "xor": xor, "chunk": chunk,
-        "wal-record": walRecord, "wal-segment": walSegment, "head-chunks": headChunks,
+        "wal-record": walRecord, "wal-segment": walSegment, "head-chunks": headChunks, "snapshot": snapshot,
     ].merging(blockTargets) { $1 }.merging(pageTargets) { $1 }.merging(promqlTargets) { $1 }
     nonisolated(unsafe) static var chosen: ([UInt8]) -> Void = { _ in }
 
