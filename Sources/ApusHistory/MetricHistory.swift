@@ -16,11 +16,9 @@ import Synchronization
 ///         throw Overloaded()
 ///     }
 ///
-/// The database is the server's, in memory: an hour of a thousand series at five seconds is a few MiB. The query engine is
-/// the server's too, with all of its functions, on a thread of its own.
-///
-/// A query takes tens of microseconds over a few series: ask on a timer and look at the answer at each request, rather
-/// than asking at each request.
+/// The database is the server's, in memory, and so is the query engine, with all of its functions, on a thread of its own.
+/// Sampling costs about a microsecond a series. Ask on a timer and look at the answer at each request, rather than
+/// asking at each request.
 public final class MetricHistory: Sendable {
     public let options: HistoryOptions
     private let database: Database

@@ -7,12 +7,32 @@ import ApusModel
 /// Sixteen tables by hash, each open addressing under a lock of its own: a look-up hashes the strings before it takes
 /// the lock and compares them under it, which for the same literals is comparing addresses.
 final class HandlerCache: Sendable {
-    private struct Entry {
+    /// A class, so that to look at one is to retain one object and not its three parts.
+    private final class Entry: Sendable {
         let hash: UInt64
         let kind: MetricKind
         let label: String
         let dimensions: [(String, String)]
         let metric: Instrument
+
+        init(_ hash: UInt64, _ kind: MetricKind, _ label: String, _ dimensions: [(String, String)], _ metric: Instrument) {
+            self.hash = hash
+            self.kind = kind
+            self.label = label
+            self.dimensions = dimensions
+            self.metric = metric
+        }
+
+        func matches(_ hash: UInt64, _ kind: MetricKind, _ label: String, _ dimensions: [(String, String)]) -> Bool {
+            guard self.hash == hash, self.kind == kind, self.label == label, self.dimensions.count == dimensions.count else {
+                return false
+            }
+            for index in dimensions.indices
+            where self.dimensions[index].1 != dimensions[index].1 || self.dimensions[index].0 != dimensions[index].0 {
+                return false
+            }
+            return true
+        }
     }
     private struct Shard {
         /// A power of two of places, at most half of them taken.
@@ -64,7 +84,7 @@ final class HandlerCache: Sendable {
             return true
         }
         guard isKnown else { return }
-        let entry = Entry(hash: hash, kind: kind, label: label, dimensions: dimensions, metric: metric)
+        let entry = Entry(hash, kind, label, dimensions, metric)
         shard(hash).withLock { shard in
             guard shard.count < shardLimit else { return }
             if (shard.count + 1) * 2 > shard.places.count { Self.rebuild(&shard, places: shard.places.count * 2, without: nil) }
@@ -93,9 +113,7 @@ final class HandlerCache: Sendable {
         let mask = places.count - 1
         var place = Int(truncatingIfNeeded: hash) & mask
         while let entry = places[place] {
-            if entry.hash == hash, entry.kind == kind, entry.label == label, entry.dimensions.elementsEqual(dimensions, by: ==) {
-                return (place, nil)
-            }
+            if entry.matches(hash, kind, label, dimensions) { return (place, nil) }
             place = (place + 1) & mask
         }
         return (nil, place)

@@ -17,8 +17,9 @@ public import CoreMetrics
 /// The libraries know nothing of each other, so what they hand over need not fit together. Nothing of it traps, and
 /// whatever is measured is shown: see `MetricConflict` for what becomes of it.
 ///
-/// A metric that was made before, with the same label and dimensions in the same order, is found in a table: about what
-/// hashing its strings costs. Handlers are the registry's own counters, gauges and histograms.
+/// A metric that was made before, with the same label and dimensions in the same order, is found in a table by hashing and
+/// comparing its strings: some hundreds of nanoseconds for three dimensions. Handlers are the registry's own counters,
+/// gauges and histograms; keep those that are updated often, and an update costs nothing more than it does without.
 public struct RegistryMetricsFactory: MetricsFactory {
     public let registry: MetricRegistry
     let cache: HandlerCache
