@@ -96,6 +96,28 @@ public struct TLSServerContext: Sendable {
             }
         throw WebConfigError("failed to load X509KeyPair: tls: \(problem)")
     }
+
+    private static func read(
+        _ name: String, _ path: String, or text: String, _ fileSystem: any FileSystem
+    ) throws(WebConfigError) -> [UInt8] {
+        if path.isEmpty { return Array(text.utf8) }
+        do { return try fileSystem.read(path, limit: WebConfig.maximumFileBytes) } catch {
+            throw WebConfigError("failed to read \(name) (\(path)): open \(path): \(errorText(error.code))")
+        }
+    }
+
+    /// Adds the handlers that come first in a connection's pipeline. On the channel's event loop.
+    public func addHandlers(to channel: any Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        if takesAnyClient {
+            try pipeline.addHandler(
+                NIOSSLServerHandler(
+                    context: context, customVerificationCallback: { _, promise in promise.succeed(.certificateVerified) }))
+        } else {
+            try pipeline.addHandler(NIOSSLServerHandler(context: context))
+        }
+        if let allowedNames { try pipeline.addHandler(ClientNameCheck(allowed: allowedNames)) }
+    }
 }
 
 extension WebConfig.TLSServer.Version {
