@@ -223,6 +223,9 @@ public final class ScrapeManager: Sendable {
         return result
     }
 
+    /// Bytes of the buffers that pages are fetched into and unpacked in, of the whole process.
+    public var bufferBytes: Int { BodyBuffer.heldBytes }
+
     public func statistics() -> ScrapeStatistics {
         var statistics = engine.statistics
         for pool in published.withLock({ $0 }) {

@@ -1,6 +1,7 @@
 import ApusModel
 import CLinux
 import Glibc
+import Synchronization
 
 /// A growable run of bytes for one body. Passed from thread to thread, with one owner at a time.
 ///
@@ -9,8 +10,14 @@ import Glibc
     // `@unchecked`: whoever was handed the buffer is its only user.
     static let keptBytes = 1 << 20
     private(set) var start: UnsafeMutablePointer<UInt8>?
-    private(set) var capacity = 0
+    private(set) var capacity = 0 {
+        didSet { Self.held.add(capacity - oldValue, ordering: .relaxed) }
+    }
     private(set) var count = 0
+
+    /// Bytes of all buffers of the process.
+    static var heldBytes: Int { held.load(ordering: .relaxed) }
+    private static let held = Atomic<Int>(0)
 
     init() { unsafe start = nil }
     deinit { release() }

@@ -216,7 +216,7 @@ private func collectBudget(_ budget: MemoryBudget.Statistics, into sink: inout M
         "apus_memory_used_bytes", help: "Memory that counts against --memory.limit, by what it is used for.", type: .gauge
     ) { family in
         for (part, bytes) in [
-            ("head", budget.use.head), ("scrape", budget.use.scrape), ("exemplars", budget.use.exemplars),
+            ("head", budget.use.head), ("scrape", budget.use.scrape), ("buffers", budget.use.buffers), ("exemplars", budget.use.exemplars),
             ("queries", budget.use.queries),
         ] {
             family.sample(Double(bytes), labels: [("part", part)])

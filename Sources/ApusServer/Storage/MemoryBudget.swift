@@ -7,13 +7,16 @@ public struct MemoryUse: Sendable, Equatable {
     public var head = 0
     /// What scraping remembers of its targets' pages.
     public var scrape = 0
+    /// Pages that are being fetched and read.
+    public var buffers = 0
     public var exemplars = 0
     /// Samples that queries hold.
     public var queries = 0
-    public var total: Int { head + scrape + exemplars + queries }
-    public init(head: Int = 0, scrape: Int = 0, exemplars: Int = 0, queries: Int = 0) {
+    public var total: Int { head + scrape + buffers + exemplars + queries }
+    public init(head: Int = 0, scrape: Int = 0, buffers: Int = 0, exemplars: Int = 0, queries: Int = 0) {
         self.head = head
         self.scrape = scrape
+        self.buffers = buffers
         self.exemplars = exemplars
         self.queries = queries
     }

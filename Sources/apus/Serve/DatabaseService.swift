@@ -104,6 +104,7 @@ struct DatabaseService: Service {
                 use: { [scrape] in
                     var use = MemoryUse(head: database.head.memoryBytes)
                     use.scrape = scrape.statistics().pools.reduce(0) { $0 + $1.cacheBytes }
+                    use.buffers = scrape.bufferBytes
                     use.exemplars = database.exemplarStatistics.count * Self.exemplarBytes
                     return use
                 },

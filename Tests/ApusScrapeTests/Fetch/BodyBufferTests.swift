@@ -25,6 +25,7 @@ import Testing
             (0..<span.count).first { span[$0] != piece[$0 % piece.count] }
         }
         #expect(wrong == nil)
+        #expect(BodyBuffer.heldBytes >= buffer.capacity)
         buffer.release()
         #expect(buffer.capacity == 0)
     }
