@@ -41,7 +41,8 @@ struct LateHead {
     }
 
     /// What a start finds after a kill: a new head over the same files.
-    func restarted(series: [SeriesRef: LabelSet], window: Int64 = Self.window) throws -> (head: Head, report: OutOfOrderReplay) {
+    /// - Parameter series: what the log names, in its order: that decides the refs they have now.
+    func restarted(series: KeyValuePairs<SeriesRef, LabelSet>, window: Int64 = Self.window) throws -> (head: Head, report: OutOfOrderReplay) {
         let files = try HeadChunkFiles.open(joinPath(directory.path, "chunks_head"), files: PosixFileSystem())
         let head = Head(options: HeadOptions(retentionMs: 0, chunkRangeMs: 20_000, chunkFiles: files))
         head.setOutOfOrder(windowMs: window, log: nil)
@@ -271,13 +272,14 @@ private func chunkSamples(_ set: any ChunkSeriesSet) throws -> [LabelSet: [Int64
         var expected = try late.read()
         expected[a]?[200_000] = nil
         expected[b]?[200_000] = nil
-        let labels = [refs[0]: a, refs[1]: b]
         // Also with the window closed, and the series under other refs.
         for window in [LateHead.window, 0] {
-            let (head, report) = try late.restarted(series: labels, window: window)
-            #expect(try LateHead.read(head) == expected)
-            #expect(report == OutOfOrderReplay(samples: 100, markers: 2, foreignChunks: 2))
-            #expect(head.outOfOrderStatistics().chunks == 4)
+            for (labels, foreign) in [([refs[0]: a, refs[1]: b], 0), ([refs[1]: b, refs[0]: a], 2)] as [(KeyValuePairs<SeriesRef, LabelSet>, Int)] {
+                let (head, report) = try late.restarted(series: labels, window: window)
+                #expect(try LateHead.read(head) == expected)
+                #expect(report == OutOfOrderReplay(samples: 100, markers: 2, foreignChunks: foreign))
+                #expect(head.outOfOrderStatistics().chunks == 4)
+            }
         }
         // A series that nobody knows any more.
         let (head, report) = try late.restarted(series: [refs[1]: b])
