@@ -18,7 +18,7 @@ extension Route {
         Route(.get, path: "/api/v1/targets", .storage { (api, request) in api.targets(request) }),
         Route(.get, path: "/api/v1/targets/metadata", .storage { (api, request) throws(APIError) in try api.targetMetadata(request) }),
         Route(.get, path: "/api/v1/targets/relabel_steps", .quick { (api, request) throws(APIError) in try api.relabelSteps(request) }),
-        Route(.get, path: "/api/v1/targets/page", .storage { (api, request) throws(APIError) in try api.livePage(request) }),
+        Route(.get, path: "/api/v1/targets/page", .waiting { (api, request) throws(APIError) in try api.livePage(request) }),
         Route(.get, path: "/api/v1/scrape_pools", .quick { (api, request) in api.scrapePools(request) }),
         Route(.get, path: "/api/v1/metadata", .storage { (api, request) throws(APIError) in try api.metadata(request) }),
 
@@ -38,10 +38,10 @@ extension Route {
         Route(.get, path: "/api/v1/status/tsdb", .storage { (api, request) throws(APIError) in try api.tsdbStatus(request) }),
 
         Route(.post, .put, path: "/api/v1/admin/tsdb/delete_series",
-            .storage { (api, request) throws(APIError) in try api.deleteSeries(request) }),
+            .waiting { (api, request) throws(APIError) in try api.deleteSeries(request) }),
         Route(.post, .put, path: "/api/v1/admin/tsdb/clean_tombstones",
-            .storage { (api, request) throws(APIError) in try api.cleanTombstones(request) }),
-        Route(.post, .put, path: "/api/v1/admin/tsdb/snapshot", .storage { (api, request) throws(APIError) in try api.snapshot(request) }),
+            .waiting { (api, request) throws(APIError) in try api.cleanTombstones(request) }),
+        Route(.post, .put, path: "/api/v1/admin/tsdb/snapshot", .waiting { (api, request) throws(APIError) in try api.snapshot(request) }),
     ]
 
     private static let pages: [Route] = [

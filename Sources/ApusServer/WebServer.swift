@@ -1,4 +1,5 @@
 import ApusBytes
+import ApusModel
 import HTTPTypes
 public import Logging
 import NIOPosix
@@ -18,6 +19,8 @@ public final class WebServer: Sendable {
     private let routes = RouteTable(Route.all)
     private let crossOrigin: CrossOrigin
     private let metrics: RequestMetrics
+    /// Of requests that read the storage.
+    private let durations = RecentDurations()
     let options: ServerOptions
     let components: ServerComponents
 
@@ -94,9 +97,13 @@ public final class WebServer: Sendable {
         case .quick(let handler):
             completion(finish(answer { () throws(APIError) in try handler(api, request) }, request))
         case .storage(let handler):
+            hereOrOnWorker(request, completion) { [self] in finish(answer { () throws(APIError) in try handler(api, request) }, request) }
+        case .waiting(let handler):
             onWorker(completion) { [self] in finish(answer { () throws(APIError) in try handler(api, request) }, request) }
         case .named(let handler):
-            onWorker(completion) { [self] in finish(answer { () throws(APIError) in try handler(api, request, name) }, request) }
+            hereOrOnWorker(request, completion) { [self] in
+                finish(answer { () throws(APIError) in try handler(api, request, name) }, request)
+            }
         case .query(let handler):
             // The answer is written where it was computed: on the engine's thread.
             do throws(APIError) {
@@ -124,6 +131,23 @@ public final class WebServer: Sendable {
         crossOrigin.addHeaders(to: &response, for: request)
         response.compress(for: request)
         return response
+    }
+
+    /// Runs `work` on this thread, which serves connections, when it took less than the engine's `quickLimitUs` the last time: to
+    /// change threads takes longer. Else on a worker.
+    private func hereOrOnWorker(
+        _ request: ServerRequest, _ completion: @escaping @Sendable (ServerResponse) -> Void, _ work: @escaping @Sendable () -> ServerResponse
+    ) {
+        let limitNs = UInt64(max(0, components.engine.options.quickLimitUs)) &* 1000
+        guard limitNs > 0, let hash = request.repetitionHash else { return onWorker(completion, work) }
+        let timed: @Sendable () -> ServerResponse = { [durations, components] in
+            let startedNs = components.time.monotonicNs()
+            let response = work()
+            durations.note(hash: hash, ns: components.time.monotonicNs() &- startedNs)
+            return response
+        }
+        if let last = durations.last(hash: hash), last <= limitNs { return completion(timed()) }
+        onWorker(completion, timed)
     }
 
     /// Runs `work` on NIO's pool for what blocks, away from event loops and the tasks' own threads.

@@ -58,6 +58,20 @@ import ApusModel
         if starts.count > count { starts.removeSubrange(count...) }
     }
 
+    /// Takes back those of the samples from `start` on that lie outside `[minTimeMs, maxTimeMs]`; all of them must be floats
+    /// without start timestamps, in order of time.
+    public mutating func keepFloats(from start: Int, minTimeMs: Int64, maxTimeMs: Int64) {
+        var first = max(0, start)
+        let begin = first
+        // SAFETY: every index lies between `start` and `count`, what is moved to lies before what is moved.
+        while unsafe count > begin && timestamps[count &- 1] > maxTimeMs { count &-= 1 }
+        while unsafe first < count && timestamps[first] < minTimeMs { first &+= 1 }
+        if first == begin { return }
+        unsafe (timestamps + begin).update(from: timestamps + first, count: count &- first)
+        unsafe (values + begin).update(from: values + first, count: count &- first)
+        count &-= first &- begin
+    }
+
     public mutating func append(timestampMs: Int64, value: Double) {
         reserve(1)
         // SAFETY: `reserve` made room for index `count`.

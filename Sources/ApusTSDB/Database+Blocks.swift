@@ -15,7 +15,7 @@ struct BlockList {
 
     /// - Throws: when a block that is not another's parent is damaged: a start without it would hide its samples.
     static func load(
-        _ directory: String, _ files: any FileSystem, _ observer: any DatabaseObserver, mayReport: Bool
+        _ directory: String, _ files: any FileSystem, _ cache: DecodedCache, _ observer: any DatabaseObserver, mayReport: Bool
     ) throws(DatabaseError) -> BlockList {
         var result = BlockList()
         var loaded: [Block] = []
@@ -24,7 +24,7 @@ struct BlockList {
         for entry in entries where entry.isDirectory {
             guard let ulid = ULID(entry.name.utf8) else { continue }
             let path = joinPath(directory, entry.name)
-            do throws(BlockError) { loaded.append(try Block.open(path, files: files)) } catch {
+            do throws(BlockError) { loaded.append(try Block.open(path, files: files, cache: cache)) } catch {
                 if error.reason == .meta {
                     result.broken += 1
                     observer.log(
@@ -76,7 +76,7 @@ extension Database {
         guard let disk else { return }
         let new = try meta.map { meta throws(DatabaseError) in
             try duringBlock("open block \(meta.ulid)") { () throws(BlockError) in
-                try Block.open(disk.path(meta.ulid.description), files: disk.files)
+                try Block.open(disk.path(meta.ulid.description), files: disk.files, cache: decodedCache)
             }
         }
         let removed = Set(old.map(\.ulid))

@@ -61,6 +61,7 @@ extension Database {
             }
             resumeLogs()
             removeClosedBlocks()
+            decodedCache.age()
             compactHead()
             if options.isCompactionEnabled { compactBlocks() }
             applyRetention()

@@ -45,7 +45,8 @@ extension Database {
                 .warning, "This file system is not supported: data may be damaged or lost. Use a local disk", [("fs_type", type), ("dir", directory)])
         }
         let start = time.monotonicNs()
-        let loaded = try BlockList.load(directory, files, observer, mayReport: true)
+        let decodedCache = DecodedCache(limitBytes: options.decodedCacheBytes)
+        let loaded = try BlockList.load(directory, files, decodedCache, observer, mayReport: true)
         let (head, chunkFiles, repairs) = try bringBack(directory, options, files, time, observer, loaded, isReadOnly: isReadOnly)
         var wal: WriteAheadLog?
         if !isReadOnly {
@@ -62,7 +63,7 @@ extension Database {
             wal = log
         }
         let disk = DatabaseDisk(directory: directory, files: files, chunkFiles: chunkFiles, wal: wal, lock: lock, isReadOnly: isReadOnly)
-        let database = Database(head: head, disk: disk, options: options, time: time, observer: observer)
+        let database = Database(head: head, disk: disk, decodedCache: decodedCache, options: options, time: time, observer: observer)
         database.start(loaded, replaySeconds: Double(time.monotonicNs() &- start) / 1e9)
         return database
     }

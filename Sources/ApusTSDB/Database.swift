@@ -20,6 +20,8 @@ public final class Database: SampleStore, Queryable, Sendable {
     public let options: DatabaseOptions
     /// Nil in memory mode.
     let disk: DatabaseDisk?
+    /// What queries decoded of the blocks.
+    public let decodedCache: DecodedCache
     let time: any TimeSource
     let observer: any DatabaseObserver
     let state: Locked<State>
@@ -45,9 +47,13 @@ public final class Database: SampleStore, Queryable, Sendable {
         var isClosing = false
     }
 
-    init(head: Head, disk: DatabaseDisk?, options: DatabaseOptions, time: any TimeSource, observer: any DatabaseObserver) {
+    init(
+        head: Head, disk: DatabaseDisk?, decodedCache: DecodedCache, options: DatabaseOptions, time: any TimeSource,
+        observer: any DatabaseObserver
+    ) {
         self.head = head
         self.disk = disk
+        self.decodedCache = decodedCache
         self.options = options
         self.time = time
         self.observer = observer
@@ -62,7 +68,8 @@ public final class Database: SampleStore, Queryable, Sendable {
         options: DatabaseOptions, time: any TimeSource = SystemTime(), observer: any DatabaseObserver = SilentObserver()
     ) -> Database {
         let database = Database(
-            head: Head(options: options.headOptions, time: time), disk: nil, options: options, time: time, observer: observer)
+            head: Head(options: options.headOptions, time: time), disk: nil, decodedCache: DecodedCache(limitBytes: 0), options: options,
+            time: time, observer: observer)
         database.apply(options.settings)
         return database
     }

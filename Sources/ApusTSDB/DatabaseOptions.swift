@@ -80,6 +80,8 @@ public struct DatabaseOptions: Sendable {
     public var hasLockFile: Bool
     /// Bytes of memory a head in memory mode may have before its oldest period goes; 0 for no limit.
     public var memoryLimitBytes: Int
+    /// Bytes of decoded samples of blocks that are kept for queries to come; 0 for none.
+    public var decodedCacheBytes: Int
     /// Whether the disk, the log and the compactor have threads of their own. Without, all is done in `maintain`, by its
     /// caller: for tests.
     public var hasThreads: Bool
@@ -91,7 +93,7 @@ public struct DatabaseOptions: Sendable {
         maxBlockDurationMs: Int64 = 0, walSegmentBytes: Int = 128 << 20, walCompression: WALCompression = .snappy,
         walSyncIntervalMs: Int64 = 1000, maxSeries: Int = 0, samplesPerChunk: Int = 120, maxLabelSetBytes: Int = 1 << 20,
         maxChunkFileBytes: Int = 512 << 20, isCompactionEnabled: Bool = true, isSnapshotEnabled: Bool = true, hasLockFile: Bool = true,
-        memoryLimitBytes: Int = 0, hasThreads: Bool = true, maintenanceIntervalMs: Int64 = 60_000
+        memoryLimitBytes: Int = 0, decodedCacheBytes: Int = DecodedCache.defaultLimitBytes, hasThreads: Bool = true, maintenanceIntervalMs: Int64 = 60_000
     ) {
         self.settings = settings
         self.minBlockDurationMs = min(max(1, minBlockDurationMs), Int64(UInt32.max))
@@ -107,6 +109,7 @@ public struct DatabaseOptions: Sendable {
         self.isSnapshotEnabled = isSnapshotEnabled
         self.hasLockFile = hasLockFile
         self.memoryLimitBytes = max(0, memoryLimitBytes)
+        self.decodedCacheBytes = max(0, decodedCacheBytes)
         self.hasThreads = hasThreads
         self.maintenanceIntervalMs = max(1, maintenanceIntervalMs)
     }

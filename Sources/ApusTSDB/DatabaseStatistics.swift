@@ -99,6 +99,7 @@ public struct DatabaseStatistics: Sendable {
     public var wal: WALStatistics?
     public var wbl: WALStatistics?
     public var chunkFiles: HeadChunkFiles.Statistics?
+    public var decodedCache = DecodedCache.Statistics()
     public var numBlocks = 0
     public var blockBytes: Int64 = 0
     public var walBytes: Int64 = 0
@@ -133,6 +134,7 @@ extension Database {
         result.head = head.statistics()
         result.minTimeMs = min(result.head.minTimeMs, blocks.map(\.minTimeMs).min() ?? .max)
         result.maxTimeMs = max(result.head.maxTimeMs, blocks.map(\.maxTimeMs).max() ?? .min)
+        result.decodedCache = decodedCache.statistics()
         result.numBlocks = blocks.count
         result.blockBytes = blocks.reduce(0) { $0 + Int64($1.sizeBytes) }
         result.symbolTableBytes = blocks.reduce(0) { $0 + Int64($1.symbolTableBytes) }

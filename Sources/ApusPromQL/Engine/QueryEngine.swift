@@ -12,11 +12,13 @@ public final class QueryEngine: Sendable {
     let time: any TimeSource
     private let totals = Locked(EngineStatistics())
     let executor: QueryExecutor
+    private let quick: QuickQueries
 
     public init(options: EngineOptions = EngineOptions(), time: any TimeSource = SystemTime()) {
         self.options = options
         self.time = time
         executor = QueryExecutor(threads: options.threads, maxConcurrency: options.maxConcurrency)
+        quick = QuickQueries(limitNs: UInt64(max(0, options.quickLimitUs)) &* 1000, time: time)
     }
 
     deinit { executor.stop() }
@@ -61,8 +63,9 @@ public final class QueryEngine: Sendable {
         }
     }
 
-    /// As `instant`, on the engine's threads.
-    /// - Parameter completion: called once, mostly on the thread that evaluated the query; what it does there holds up the next.
+    /// As `instant`, on the engine's threads; or on the caller's, when it took less than `EngineOptions.quickLimitUs` the last time.
+    /// - Parameter completion: called once, mostly on the thread that evaluated the query; what it does there holds up the next. It
+    ///   may be called before this returns.
     public func submitInstant(
         _ query: ByteString, atMs: Int64, on storage: any Queryable, options: QueryOptions = QueryOptions(),
         then completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
@@ -136,6 +139,9 @@ public final class QueryEngine: Sendable {
         _ request: QueryRequest, _ completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
     ) {
         let activity = queue(request)
+        if isQuick(request), let result = tryHere(request, activity) {
+            return completion(result)
+        }
         let answer = FirstAnswer(completion)
         let mustWait = executor.submit {
             // Who waited too long has gone.
@@ -143,6 +149,18 @@ public final class QueryEngine: Sendable {
             answer.completion(Result { () throws(QueryError) in try self.evaluate(request, activity) })
         }
         if mustWait { watch(request, activity, answer) }
+    }
+
+    /// Whether a query is for who asks for it.
+    func isQuick(_ request: QueryRequest) -> Bool { quick.isQuick(request) }
+
+    /// The result, if it comes within the budget and nobody waits for a thread.
+    private func tryHere(_ request: QueryRequest, _ activity: QueryActivity) -> Result<QueryResult, QueryError>? {
+        guard executor.begin() else { return nil }
+        defer { executor.end() }
+        let budget = quick.budget()
+        let result = Result { () throws(QueryError) in try evaluate(request, activity, within: budget) }
+        return budget.isSpent ? nil : result
     }
 
     /// Answers a query whose time runs out, or whose caller goes, before a thread takes it up.
@@ -172,12 +190,23 @@ public final class QueryEngine: Sendable {
 
     // MARK: One query
 
-    private func evaluate(_ request: QueryRequest, _ activity: QueryActivity) throws(QueryError) -> QueryResult {
-        activity.start(atNs: time.monotonicNs())
-        options.tracker?.started(activity)
-        let run = QueryRun(request: request, engine: options, time: time, executor: executor, activity: activity)
+    /// - Parameter budget: when it is spent the query is not finished, and what comes out means nothing.
+    private func evaluate(
+        _ request: QueryRequest, _ activity: QueryActivity, within budget: QuickBudget? = nil
+    ) throws(QueryError) -> QueryResult {
+        let startedNs = time.monotonicNs()
+        // Not when a caller has tried and given up.
+        if activity.startedNs == nil {
+            activity.start(atNs: startedNs)
+            options.tracker?.started(activity)
+        }
+        // Helpers cost more than a quick query.
+        let run = QueryRun(
+            request: request, engine: options, time: time, executor: budget == nil ? executor : nil, activity: activity, quick: budget)
         var statistics = QueryStatistics()
         let outcome = Result { () throws(QueryError) in try run.execute(&statistics) }
+        quick.note(request, ns: time.monotonicNs() &- startedNs)
+        if budget?.isSpent == true { return try outcome.get() }
         var error: QueryError?
         if case .failure(let reason) = outcome { error = reason }
         finish(activity, QueryOutcome(statistics: statistics, error: error))
@@ -202,6 +231,8 @@ struct QueryRequest: Sendable {
     let isInstant: Bool
     let storage: any Queryable
     let options: QueryOptions
+    /// What to remember it by; see `QuickQueries`.
+    let hash: UInt64
 
     init(_ query: ByteString, _ steps: Steps, isInstant: Bool, _ storage: any Queryable, _ options: QueryOptions) {
         self.query = query
@@ -209,6 +240,7 @@ struct QueryRequest: Sendable {
         self.isInstant = isInstant
         self.storage = storage
         self.options = options
+        hash = QuickQueries.hash(query, steps, options)
     }
 
     func timeoutMs(_ engine: EngineOptions) -> Int64 { max(0, min(options.timeoutMs ?? engine.timeoutMs, engine.timeoutMs)) }

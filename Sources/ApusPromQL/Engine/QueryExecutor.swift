@@ -26,6 +26,8 @@ final class QueryExecutor: @unchecked Sendable {
     /// Parts of queries that run, for threads without a query of their own.
     private var assists: [@Sendable () -> Void] = []
     private var assisting = 0
+    /// Queries on threads of others.
+    private var guests = 0
     private var isStopping = false
 
     /// A query's brackets may nest a thousand deep, and each level takes several frames. Only what is touched costs memory.
@@ -76,11 +78,23 @@ final class QueryExecutor: @unchecked Sendable {
         for _ in 0..<startsThreads where !startThread() { withLock { threads -= 1 } }
     }
 
+    /// A query is about to be evaluated by who asks for it; false when others wait for a thread, and it should, too. `end` must
+    /// follow.
+    func begin() -> Bool {
+        withLock {
+            if isStopping || head < queue.count { return false }
+            guests += 1
+            return true
+        }
+    }
+
+    func end() { withLock { guests -= 1 } }
+
     /// Whether a query waits for a thread.
     var hasWaitingQueries: Bool { withLock { head < queue.count } }
 
     /// Queries on a thread, and queries behind them.
-    func load() -> (running: Int, queued: Int) { withLock { (running, queue.count - head) } }
+    func load() -> (running: Int, queued: Int) { withLock { (running + guests, queue.count - head) } }
 
     /// Lets the threads end when the queue is empty.
     func stop() {

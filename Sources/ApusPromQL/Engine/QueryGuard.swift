@@ -9,6 +9,8 @@ final class QueryGuard {
         let cancellation: CancellationFlag?
     }
     let limits: Limits
+    /// Of a caller who tries the query first.
+    private let quick: QuickBudget?
     private let maxSamples: Int
     private let memory: (any QueryMemory)?
     /// Told of what is held, for those who watch.
@@ -35,9 +37,10 @@ final class QueryGuard {
 
     init(
         time: any TimeSource, deadlineNs: UInt64, cancellation: CancellationFlag?, maxSamples: Int, memory: (any QueryMemory)? = nil,
-        activity: QueryActivity? = nil, stepCount: Int? = nil
+        activity: QueryActivity? = nil, quick: QuickBudget? = nil, stepCount: Int? = nil
     ) {
         limits = Limits(time: time, deadlineNs: deadlineNs, cancellation: cancellation)
+        self.quick = quick
         self.maxSamples = maxSamples
         self.memory = memory
         self.activity = activity
@@ -62,7 +65,10 @@ final class QueryGuard {
         activity?.publish(
             touchedSamples: touchedSamples, heldBytes: heldSamples &* Self.sampleBytes, peakBytes: peakSamples &* Self.sampleBytes)
         if limits.cancellation?.isCanceled == true { throw .evaluationCanceled }
-        if limits.time.monotonicNs() > limits.deadlineNs { throw .timedOut }
+        let nowNs = limits.time.monotonicNs()
+        if nowNs > limits.deadlineNs { throw .timedOut }
+        // Nobody gets to see this one: whoever has the budget asks it.
+        if quick?.isOver(nowNs: nowNs) == true { throw .evaluationCanceled }
     }
 
     /// Counts work, and checks after every few thousand units of it.

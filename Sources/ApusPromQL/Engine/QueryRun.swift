@@ -9,6 +9,8 @@ struct QueryRun {
     let time: any TimeSource
     let executor: QueryExecutor?
     let activity: QueryActivity
+    /// What it may take before it is given up and begun again elsewhere; nil for all it needs.
+    var quick: QuickBudget?
 
     private var query: ByteString { request.query }
     private var steps: Steps { request.steps }
@@ -23,7 +25,7 @@ struct QueryRun {
         let (deadlineNs, isTooLate) = activity.queuedNs.addingReportingOverflow(timeoutNs)
         let bounds = QueryGuard(
             time: time, deadlineNs: isTooLong || isTooLate ? .max : deadlineNs, cancellation: activity.cancellation,
-            maxSamples: engine.maxSamples, memory: engine.memory, activity: activity,
+            maxSamples: engine.maxSamples, memory: engine.memory, activity: activity, quick: quick,
             stepCount: engine.enablePerStepStatistics && options.countsSteps && steps.count <= engine.maxSamples ? steps.count : nil)
         defer { bounds.report(to: &statistics) }
         if time.monotonicNs() > bounds.deadlineNs { throw .timedOutInQueue }

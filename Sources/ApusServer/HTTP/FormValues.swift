@@ -35,6 +35,8 @@ struct FormValues: Sendable {
     /// The first value of `name`; empty when there is none, as Go's `FormValue`.
     subscript(name: ByteString) -> ByteString { pairs.first { $0.name == name }?.value ?? ByteString() }
 
+    func forEach(_ body: (_ name: ByteString, _ value: ByteString) -> Void) { for pair in pairs { body(pair.name, pair.value) } }
+
     /// All values of `name`, in order.
     func all(_ name: ByteString) -> [ByteString] { pairs.filter { $0.name == name }.map(\.value) }
 

@@ -6,10 +6,13 @@ struct Route: Sendable {
     enum Handler: Sendable {
         /// Answers at once, without waiting for anything.
         case quick(@Sendable (API, ServerRequest) throws(APIError) -> APIAnswer)
-        /// Reads the storage: runs on a worker thread, so that it holds up nobody else.
+        /// Reads the storage: runs on a worker thread, so that it holds up nobody else; unless the same took next to no time just
+        /// before.
         case storage(@Sendable (API, ServerRequest) throws(APIError) -> APIAnswer)
         /// The same with the part of the path that stands for `:name`.
         case named(@Sendable (API, ServerRequest, ByteString) throws(APIError) -> APIAnswer)
+        /// Waits for others than the storage: always on a worker thread.
+        case waiting(@Sendable (API, ServerRequest) throws(APIError) -> APIAnswer)
         /// Asks the query engine, which answers on threads of its own. Stopped when the client hangs up.
         case query(
             @Sendable (API, ServerRequest, _ completion: @escaping @Sendable (Result<APIAnswer, APIError>) -> Void)

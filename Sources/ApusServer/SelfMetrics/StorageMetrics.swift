@@ -12,7 +12,18 @@ func collectStorage(_ storage: DatabaseGate, into sink: inout MetricSink) {
     if let wal = statistics.wal { collectLog(wal, bytes: statistics.walBytes, into: &sink) }
     if let wbl = statistics.wbl { collectOutOfOrderLog(wbl, bytes: statistics.wblBytes, into: &sink) }
     if let files = statistics.chunkFiles { collectChunkFiles(files, into: &sink) }
+    if statistics.chunkFiles != nil { collectDecodedCache(statistics.decodedCache, into: &sink) }
     collectExemplars(database.exemplarStatistics, into: &sink)
+}
+
+private func collectDecodedCache(_ cache: DecodedCache.Statistics, into sink: inout MetricSink) {
+    sink.gauge("apus_tsdb_decoded_cache_limit_bytes", help: "What --storage.decoded-cache-size allows.", Double(cache.limitBytes))
+    sink.gauge("apus_tsdb_decoded_cache_bytes", help: "Memory of decoded samples of blocks kept for queries.", Double(cache.bytes))
+    sink.gauge("apus_tsdb_decoded_cache_series", help: "Series of blocks of which decoded samples are kept for queries.", Double(cache.series))
+    sink.counter("apus_tsdb_decoded_cache_hits_total", help: "Series of blocks that queries found decoded.", Double(cache.hits))
+    sink.counter("apus_tsdb_decoded_cache_misses_total", help: "Series of blocks that queries had to decode.", Double(cache.misses))
+    sink.counter(
+        "apus_tsdb_decoded_cache_evictions_total", help: "Series whose decoded samples made room for others.", Double(cache.evictions))
 }
 
 private func collectBlocks(_ statistics: DatabaseStatistics, _ settings: DatabaseSettings, into sink: inout MetricSink) {
@@ -217,7 +228,7 @@ private func collectBudget(_ budget: MemoryBudget.Statistics, into sink: inout M
     ) { family in
         for (part, bytes) in [
             ("head", budget.use.head), ("scrape", budget.use.scrape), ("buffers", budget.use.buffers), ("exemplars", budget.use.exemplars),
-            ("queries", budget.use.queries),
+            ("decoded_cache", budget.use.decodedCache), ("queries", budget.use.queries),
         ] {
             family.sample(Double(bytes), labels: [("part", part)])
         }

@@ -10,14 +10,17 @@ public struct MemoryUse: Sendable, Equatable {
     /// Pages that are being fetched and read.
     public var buffers = 0
     public var exemplars = 0
+    /// Decoded samples of blocks.
+    public var decodedCache = 0
     /// Samples that queries hold.
     public var queries = 0
-    public var total: Int { head + scrape + buffers + exemplars + queries }
-    public init(head: Int = 0, scrape: Int = 0, buffers: Int = 0, exemplars: Int = 0, queries: Int = 0) {
+    public var total: Int { head + scrape + buffers + exemplars + decodedCache + queries }
+    public init(head: Int = 0, scrape: Int = 0, buffers: Int = 0, exemplars: Int = 0, decodedCache: Int = 0, queries: Int = 0) {
         self.head = head
         self.scrape = scrape
         self.buffers = buffers
         self.exemplars = exemplars
+        self.decodedCache = decodedCache
         self.queries = queries
     }
 }
@@ -27,8 +30,9 @@ public struct MemoryUse: Sendable, Equatable {
 ///
 ///     share of the limit in use      0.80          0.90                        0.95
 ///                                     │             │                           │
-///                        all is well  │ seal open   │ refuse queries that need  │ refuse series that
-///                                     │ chunks      │ more than a little        │ are new
+///                        all is well  │ drop caches,│ refuse queries that need  │ refuse series that
+///                                     │ seal open   │ more than a little        │ are new
+///                                     │ chunks      │                           │
 ///
 /// A step is left when use has fallen 0.05 below where it began, so that it does not flutter. Whatever the step, a query
 /// that asks for more than is left of the limit is refused.
@@ -63,17 +67,21 @@ public final class MemoryBudget: QueryMemory, Sendable {
     public struct Actions: Sendable {
         /// What is in use now; the queries' share is the budget's own.
         public var use: @Sendable () -> MemoryUse
+        /// Whether decoded samples may be kept; false: what is kept goes.
+        public var keepDecoded: @Sendable (Bool) -> Void
         /// Seals the open chunks of the head.
         public var sealChunks: @Sendable () -> Void
         /// From now on series that are new are refused with this text; nil: they are taken again.
         public var refuseSeries: @Sendable (String?) -> Void
         public var log: @Sendable (_ isWarning: Bool, _ message: String, _ fields: [(name: String, value: String)]) -> Void
         public init(
-            use: @escaping @Sendable () -> MemoryUse, sealChunks: @escaping @Sendable () -> Void,
+            use: @escaping @Sendable () -> MemoryUse, keepDecoded: @escaping @Sendable (Bool) -> Void = { _ in },
+            sealChunks: @escaping @Sendable () -> Void,
             refuseSeries: @escaping @Sendable (String?) -> Void,
             log: @escaping @Sendable (_ isWarning: Bool, _ message: String, _ fields: [(name: String, value: String)]) -> Void
         ) {
             self.use = use
+            self.keepDecoded = keepDecoded
             self.sealChunks = sealChunks
             self.refuseSeries = refuseSeries
             self.log = log
@@ -159,6 +167,7 @@ public final class MemoryBudget: QueryMemory, Sendable {
                 return (before, after, use, seals)
             }
             if after != before { announce(before, after, use, actions) }
+            if (after >= .sealing) != (before >= .sealing) { actions.keepDecoded(after < .sealing) }
             if seals { actions.sealChunks() }
             if (after >= .refusingSeries) != (before >= .refusingSeries) {
                 actions.refuseSeries(after >= .refusingSeries ? refusalOfSeries(use) : nil)

@@ -22,6 +22,9 @@ public final class Block: Queryable, Sendable {
     public let minTimeMs: Int64
     /// ms, not included.
     public let maxTimeMs: Int64
+    /// Where queries keep what they decoded, and what it knows the block by; nil for tools.
+    let cache: DecodedCache?
+    let number: UInt32
     private let files: any FileSystem
     private let state: Locked<State>
     /// One change of tombstones or of meta.json at a time. See `Head.lock` for the flag.
@@ -49,7 +52,8 @@ public final class Block: Queryable, Sendable {
     ///
     /// A missing or broken meta.json is an error of reason `meta`: such a directory is left out. Missing chunk files are
     /// found when a chunk is read.
-    public static func open(_ directory: String, files: any FileSystem) throws(BlockError) -> Block {
+    /// - Parameter cache: for chunks that queries decode; nil decodes them each time.
+    public static func open(_ directory: String, files: any FileSystem, cache: DecodedCache? = nil) throws(BlockError) -> Block {
         let meta = try BlockMeta.read(directory: directory, files: files)
         let chunks = try ChunkFileReader(directory: joinPath(directory, ChunkFile.directoryName), files: files)
         let index = try IndexReader(path: joinPath(directory, IndexFormat.fileName), files: files)
@@ -58,11 +62,13 @@ public final class Block: Queryable, Sendable {
         let state = State(
             meta: meta, tombstones: tombstones, metaBytes: metaStatus?.sizeBytes ?? 0, tombstoneBytes: tombstoneBytes,
             parts: Parts(index: index, chunks: chunks))
-        return Block(directory: directory, files: files, state: state)
+        return Block(directory: directory, files: files, cache: cache, state: state)
     }
 
-    private init(directory: String, files: any FileSystem, state: State) {
+    private init(directory: String, files: any FileSystem, cache: DecodedCache?, state: State) {
         self.directory = directory
+        self.cache = cache
+        number = cache?.newBlock() ?? 0
         self.files = files
         ulid = state.meta.ulid
         minTimeMs = state.meta.minTimeMs

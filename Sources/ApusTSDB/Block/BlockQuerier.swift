@@ -4,7 +4,7 @@ import ApusStorage
 
 /// A view of a block for one query: what was deleted before it began is gone, what is deleted later is not.
 final class BlockQuerier: Querier {
-    private let block: Block
+    fileprivate let block: Block
     private let index: IndexReader
     private let chunks: ChunkFileReader
     private let tombstones: Tombstones
@@ -179,6 +179,7 @@ final class BlockSeriesSet: SeriesSet {
     func decode(_ index: Int, minTimeMs: Int64, maxTimeMs: Int64, into columns: inout SampleColumns) throws(StorageError) {
         let one = series[index]
         let deleted = tombstones[UInt64(one.ref)]
+        if deleted.isEmpty, try decodeByCache(one, minTimeMs, maxTimeMs, &columns) { return }
         do throws(BlockError) {
             var metas = try self.index.chunks(of: one.entry)
             while let meta = try metas.next() {
@@ -194,6 +195,62 @@ final class BlockSeriesSet: SeriesSet {
                 }
             }
         } catch { throw StorageError(error.description) }
+    }
+
+    /// True when that was all there is to do.
+    private func decodeByCache(
+        _ one: BlockSeries, _ minTimeMs: Int64, _ maxTimeMs: Int64, _ columns: inout SampleColumns
+    ) throws(StorageError) -> Bool {
+        guard let cache = querier.block.cache else { return false }
+        let number = querier.block.number
+        switch cache.find(one.ref, of: number, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs) {
+        case .hit(let run):
+            run.append(minTimeMs, maxTimeMs, to: &columns)
+            return true
+        case .miss: return false
+        case .wanted:
+            let start = columns.count
+            let covers: ClosedRange<Int64>?
+            do throws(BlockError) { covers = try decodeWhole(one, minTimeMs, maxTimeMs, &columns) } catch {
+                throw StorageError(error.description)
+            }
+            guard let covers, let run = DecodedRun.make(columns, from: start, covers: covers) else {
+                columns.truncate(toCount: start)
+                return false
+            }
+            cache.insert(one.ref, of: number, run)
+            columns.keepFloats(from: start, minTimeMs: minTimeMs, maxTimeMs: maxTimeMs)
+            return true
+        }
+    }
+
+    /// Appends the chunks that have samples in a range, each of them whole.
+    /// - Returns: what time they are all there is of; nil when they are not worth keeping, and may not all be there.
+    private func decodeWhole(
+        _ one: BlockSeries, _ minTimeMs: Int64, _ maxTimeMs: Int64, _ columns: inout SampleColumns
+    ) throws(BlockError) -> ClosedRange<Int64>? {
+        let start = columns.count
+        var (lowest, highest) = (Int64.min, Int64.max)
+        var lastMaxMs: Int64?
+        var metas = try index.chunks(of: one.entry)
+        while let meta = try metas.next() {
+            // In order and apart, as every writer has them: or else what lies between two is not clear.
+            if let lastMaxMs, meta.minTimeMs <= lastMaxMs { return nil }
+            if meta.minTimeMs > maxTimeMs {
+                highest = meta.minTimeMs &- 1
+                break
+            }
+            lastMaxMs = meta.maxTimeMs
+            if meta.maxTimeMs < minTimeMs {
+                lowest = meta.maxTimeMs &+ 1
+                continue
+            }
+            // Others may have start timestamps, or histograms, which not every query wants.
+            guard try chunks.encoding(of: meta, ulid) == ChunkEncoding.xor.rawValue else { return nil }
+            try chunks.decode(meta, ulid, .min, .max, into: &columns)
+            if columns.count - start > DecodedRun.maxSamples { return nil }
+        }
+        return lowest <= minTimeMs && minTimeMs <= maxTimeMs && maxTimeMs <= highest ? lowest...highest : nil
     }
 }
 

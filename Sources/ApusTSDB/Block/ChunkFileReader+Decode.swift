@@ -26,6 +26,9 @@ extension ChunkFileReader {
         }
     }
 
+    /// Not every byte is an encoding we know.
+    func encoding(of meta: ChunkMeta, _ ulid: ULID) throws(BlockError) -> UInt8 { try chunk(meta, of: ulid).encoding }
+
     func chunk(_ meta: ChunkMeta, of ulid: ULID) throws(BlockError) -> MappedChunk {
         do throws(BlockError) {
             return try chunk(meta.ref)

@@ -106,8 +106,10 @@ struct DatabaseService: Service {
                     use.scrape = scrape.statistics().pools.reduce(0) { $0 + $1.cacheBytes }
                     use.buffers = scrape.bufferBytes
                     use.exemplars = database.exemplarStatistics.count * Self.exemplarBytes
+                    use.decodedCache = database.decodedCache.statistics().bytes
                     return use
                 },
+                keepDecoded: { database.decodedCache.setEnabled($0) },
                 sealChunks: {
                     let sealed = database.head.sealOpenChunks()
                     log.info("Sealed open chunks to make room", metadata: ["chunks": "\(sealed)"])

@@ -109,6 +109,13 @@ struct QueryFlags: ParsableArguments {
     var maximumConcurrency = 20
 
     @Option(
+        name: .customLong("query.quick-limit-us"),
+        help: ArgumentHelp(
+            "A query that took no longer the last time, in microseconds, is answered by the thread that serves the connection. 0: none is.",
+            visibility: .hidden))
+    var quickLimitUs = 500
+
+    @Option(
         name: .customLong("query.log-slow"),
         help: "Queries that take this long or longer, waiting included, are logged with a warning. 0: none is.")
     var logSlow = DurationFlag(ms: 10_000)

@@ -24,6 +24,7 @@ struct Serve: AsyncParsableCommand {
 
     func validate() throws {
         guard web.maximumConnections > 0 else { throw ValidationError("--web.max-connections must be greater than 0") }
+        guard query.quickLimitUs >= 0 else { throw ValidationError("--query.quick-limit-us must not be negative") }
         guard query.maximumConcurrency > 0 else { throw ValidationError("--query.max-concurrency must be greater than 0") }
         guard query.maximumSamples > 0 else { throw ValidationError("--query.max-samples must be greater than 0") }
         guard scrape.maximumBodyBytes > 0 else { throw ValidationError("--scrape.max-body-size must be greater than 0") }
@@ -58,6 +59,7 @@ struct Serve: AsyncParsableCommand {
             "query.lookback-delta": query.lookbackDelta.description,
             "query.timeout": query.timeout.description,
             "query.max-concurrency": String(query.maximumConcurrency),
+            "query.quick-limit-us": String(query.quickLimitUs),
             "query.log-slow": query.logSlow.description,
             "query.max-samples": String(query.maximumSamples),
             "log.level": log.level.rawValue,

@@ -67,6 +67,7 @@ struct ServerProcess {
         engineOptions.maxSamples = flags.query.maximumSamples
         engineOptions.timeoutMs = flags.query.timeout.ms
         engineOptions.lookbackDeltaMs = flags.query.lookbackDelta.ms
+        engineOptions.quickLimitUs = flags.query.quickLimitUs
         engineOptions.maxConcurrency = flags.query.maximumConcurrency
         engineOptions.defaultSubqueryStepMs = configuration.global.evaluationIntervalMs
         engineOptions.parser = features.parser

@@ -55,6 +55,9 @@ struct StorageSettings: Sendable {
             walCompression: flags.isWALCompressed ? flags.walCompression : .none, walSyncIntervalMs: flags.walSyncInterval.ms,
             maxSeries: flags.maximumSeries, samplesPerChunk: flags.samplesPerChunk, isSnapshotEnabled: flags.hasFastStart,
             hasLockFile: !flags.hasNoLockFile)
+        // A small limit leaves little for what only saves time.
+        let cacheBytes = flags.decodedCacheSize.bytes
+        options.decodedCacheBytes = flags.memoryLimit.bytes > 0 ? min(cacheBytes, flags.memoryLimit.bytes / 16) : cacheBytes
         // In memory mode the oldest samples make room long before anything else has to give way.
         if flags.mode == .memory { options.memoryLimitBytes = flags.memoryLimit.bytes / 100 * Self.memoryModeShare }
         return options

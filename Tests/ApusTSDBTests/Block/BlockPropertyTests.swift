@@ -12,7 +12,9 @@ import Testing
         var random = Generator(seed: UInt64(seed))
         let directory = TestDirectory()
         let series = Self.randomSeries(&random)
-        let block = try makeBlock(series, in: directory, samplesPerChunk: 1 + random.below(40), maxChunkFileBytes: 4096)
+        // With every other seed through a cache that is too small.
+        let cache = DecodedCache(limitBytes: seed % 2 == 0 ? 0 : 60_000)
+        let block = try makeBlock(series, in: directory, samplesPerChunk: 1 + random.below(40), maxChunkFileBytes: 4096, cache: cache)
         let querier = try block.querier(minTimeMs: .min, maxTimeMs: .max)
         defer { querier.close() }
         for _ in 0..<100 {
@@ -49,7 +51,8 @@ import Testing
         var random = Generator(seed: UInt64(seed) + 100)
         let directory = TestDirectory()
         var series = Self.randomSeries(&random)
-        let block = try makeBlock(series, in: directory, samplesPerChunk: 1 + random.below(40))
+        let block = try makeBlock(
+            series, in: directory, samplesPerChunk: 1 + random.below(40), cache: seed % 2 == 0 ? nil : DecodedCache())
         for round in 0..<12 {
             let matchers = [try Self.randomMatcher(&random)]
             let low = Int64(random.below(1100)) - 50

@@ -38,12 +38,12 @@ let anyULID = ULID(high: 0x018E_0000_0000_0000, low: 7)
 /// Writes series to a block and opens it.
 func makeBlock(
     _ series: [PlainSeries], in directory: TestDirectory, samplesPerChunk: Int = 120, maxChunkFileBytes: Int = 512 << 20,
-    ulid: ULID = anyULID
+    ulid: ULID = anyULID, cache: DecodedCache? = nil
 ) throws -> Block {
     let meta = try writeBlock(
         PlainSource(series, samplesPerChunk: samplesPerChunk), into: directory.path, ulid: ulid, minTimeMs: 0, maxTimeMs: 100_000,
         files: PosixFileSystem(), maxChunkFileBytes: maxChunkFileBytes)
-    let block = try Block.open(directory.file(ulid.description), files: PosixFileSystem())
+    let block = try Block.open(directory.file(ulid.description), files: PosixFileSystem(), cache: cache)
     #expect(meta == block.meta)
     return block
 }
