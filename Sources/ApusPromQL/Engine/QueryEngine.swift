@@ -139,14 +139,14 @@ public final class QueryEngine: Sendable {
         _ request: QueryRequest, _ completion: @escaping @Sendable (Result<QueryResult, QueryError>) -> Void
     ) {
         let activity = queue(request)
-        if isQuick(request), let result = tryHere(request, activity) {
-            return completion(result)
-        }
+        if isQuick(request), tryHere(request, activity, completion) { return }
         let answer = FirstAnswer(completion)
         let mustWait = executor.submit {
             // Who waited too long has gone.
             guard answer.begins() else { return }
+            let startedNs = self.time.monotonicNs()
             answer.completion(Result { () throws(QueryError) in try self.evaluate(request, activity) })
+            self.quick.note(request, startedNs: startedNs)
         }
         if mustWait { watch(request, activity, answer) }
     }
@@ -154,13 +154,19 @@ public final class QueryEngine: Sendable {
     /// Whether a query is for who asks for it.
     func isQuick(_ request: QueryRequest) -> Bool { quick.isQuick(request) }
 
-    /// The result, if it comes within the budget and nobody waits for a thread.
-    private func tryHere(_ request: QueryRequest, _ activity: QueryActivity) -> Result<QueryResult, QueryError>? {
-        guard executor.begin() else { return nil }
+    /// Answers on this thread, if the result comes within the budget and nobody waits for a thread.
+    /// - Returns: whether it did.
+    private func tryHere(
+        _ request: QueryRequest, _ activity: QueryActivity, _ completion: (Result<QueryResult, QueryError>) -> Void
+    ) -> Bool {
+        guard executor.begin() else { return false }
         defer { executor.end() }
+        let startedNs = time.monotonicNs()
         let budget = quick.budget()
         let result = Result { () throws(QueryError) in try evaluate(request, activity, within: budget) }
-        return budget.isSpent ? nil : result
+        if !budget.isSpent { completion(result) }
+        quick.note(request, startedNs: startedNs)
+        return !budget.isSpent
     }
 
     /// Answers a query whose time runs out, or whose caller goes, before a thread takes it up.
@@ -194,10 +200,9 @@ public final class QueryEngine: Sendable {
     private func evaluate(
         _ request: QueryRequest, _ activity: QueryActivity, within budget: QuickBudget? = nil
     ) throws(QueryError) -> QueryResult {
-        let startedNs = time.monotonicNs()
         // Not when a caller has tried and given up.
         if activity.startedNs == nil {
-            activity.start(atNs: startedNs)
+            activity.start(atNs: time.monotonicNs())
             options.tracker?.started(activity)
         }
         // Helpers cost more than a quick query.
@@ -205,7 +210,6 @@ public final class QueryEngine: Sendable {
             request: request, engine: options, time: time, executor: budget == nil ? executor : nil, activity: activity, quick: budget)
         var statistics = QueryStatistics()
         let outcome = Result { () throws(QueryError) in try run.execute(&statistics) }
-        quick.note(request, ns: time.monotonicNs() &- startedNs)
         if budget?.isSpent == true { return try outcome.get() }
         var error: QueryError?
         if case .failure(let reason) = outcome { error = reason }

@@ -13,7 +13,7 @@ import ApusModel
 /// that it takes.
 final class QuickQueries: Sendable {
     /// A query given up when it has taken so many times the limit.
-    private static let patience: UInt64 = 4
+    private static let patience: UInt64 = 2
     /// Longer texts, and such with more of what may nest, need a deep stack.
     private static let maxBytes = 4_096
     private static let maxNesting = 100
@@ -53,8 +53,9 @@ final class QuickQueries: Sendable {
     /// How long a caller may take from now on.
     func budget() -> QuickBudget { QuickBudget(deadlineNs: time.monotonicNs() &+ limitNs &* Self.patience) }
 
-    func note(_ request: QueryRequest, ns: UInt64) {
-        if limitNs > 0 { durations.note(hash: request.hash, ns: ns) }
+    /// Notes how long a query took, what was done with its result included: that also holds up the thread.
+    func note(_ request: QueryRequest, startedNs: UInt64) {
+        if limitNs > 0 { durations.note(hash: request.hash, ns: time.monotonicNs() &- startedNs) }
     }
 }
 

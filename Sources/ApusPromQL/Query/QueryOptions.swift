@@ -39,9 +39,9 @@ public struct EngineOptions: Sendable {
     public var defaultSubqueryStepMs: Int64 = 60_000
     /// Threads that evaluate; 0: one for each core.
     public var threads: Int = 0
-    /// A query that took no longer the last time it was asked, in µs, is evaluated by who submits it, and not handed to another
-    /// thread; 0: none is.
-    public var quickLimitUs = 500
+    /// A query that took no longer the last time it was asked, in µs, its completion included, is evaluated by who submits it, and
+    /// not handed to another thread; 0: none is.
+    public var quickLimitUs = 1000
     /// `--enable-feature=promql-delayed-name-removal`: metric names go at the end of the query, so that `label_replace`
     /// can still use them.
     public var enableDelayedNameRemoval = false

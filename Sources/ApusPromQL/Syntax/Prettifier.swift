@@ -44,11 +44,10 @@ struct Prettifier {
                 let indent = indents ? level : 0
                 switch expression[id].kind {
                 case .binary(let binary) where isLong:
-                    steps += [
-                        .node(binary.right, level: level + 1, indents: true), .text("\n"),
-                        .line(Printer.operatorText(binary), level: level),
-                        .node(binary.left, level: level + 1, indents: indents),
-                    ]
+                    steps.append(.node(binary.right, level: level + 1, indents: true))
+                    steps.append(.text("\n"))
+                    steps.append(.line(Printer.operatorText(binary), level: level))
+                    steps.append(.node(binary.left, level: level + 1, indents: indents))
                 case .unary(let isNegative, let operand):
                     write(isNegative ? "-" : "+", level: indent)
                     steps.append(.node(operand, level: level, indents: false))

@@ -18,6 +18,7 @@ struct Printer {
         case node(NodeID)
         case end(NodeID, start: Int)
         case text(String)
+        case `operator`(NodeID)
         /// Offset, `@` and the like of a range selector: they stand behind its range.
         case matrixSuffix(MatrixSelector)
         case subquerySuffix(Subquery)
@@ -32,9 +33,10 @@ struct Printer {
             switch step {
             case .node(let id):
                 steps.append(.end(id, start: output.count))
-                print(expression[id])
+                print(expression[id], id)
             case .end(let id, let start): ranges[id.index] = start..<output.count
             case .text(let text): write(text)
+            case .operator(let id): writeOperator(id)
             case .matrixSuffix(let matrix): writeSuffix(matrix)
             case .subquerySuffix(let subquery): write(Self.suffix(of: subquery))
             }
@@ -43,7 +45,15 @@ struct Printer {
 
     private mutating func write(_ text: String) { output.append(contentsOf: text.utf8) }
 
-    private mutating func print(_ node: ExpressionNode) {
+    private mutating func writeOperator(_ id: NodeID) {
+        guard case .binary(let binary) = expression[id].kind else { return }
+        write(" ")
+        // Queries of a megabyte have half a million of these.
+        write(binary.matching == nil && !binary.returnsBool ? binary.op.rawValue : Self.operatorText(binary))
+        write(" ")
+    }
+
+    private mutating func print(_ node: ExpressionNode, _ id: NodeID) {
         // The step pushed last is done first.
         switch node.kind {
         case .number(let literal): write(Self.text(of: literal))
@@ -62,7 +72,9 @@ struct Printer {
             write(isNegative ? "-" : "+")
             steps.append(.node(operand))
         case .binary(let binary):
-            steps += [.node(binary.right), .text(" \(Self.operatorText(binary)) "), .node(binary.left)]
+            steps.append(.node(binary.right))
+            steps.append(.operator(id))
+            steps.append(.node(binary.left))
         case .call(let call):
             write(call.function.name.rawValue + "(")
             steps.append(.text(")"))

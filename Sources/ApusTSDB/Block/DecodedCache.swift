@@ -36,7 +36,7 @@ public final class DecodedCache: Sendable {
         case wanted
     }
 
-    public static let defaultLimitBytes = 32 << 20
+    public static let defaultLimitBytes = 24 << 20
     /// Threads of many queries that look at the same moment should not meet.
     private static let shardCount = 64
 

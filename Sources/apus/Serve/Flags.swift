@@ -113,7 +113,7 @@ struct QueryFlags: ParsableArguments {
         help: ArgumentHelp(
             "A query that took no longer the last time, in microseconds, is answered by the thread that serves the connection. 0: none is.",
             visibility: .hidden))
-    var quickLimitUs = 500
+    var quickLimitUs = 1000
 
     @Option(
         name: .customLong("query.log-slow"),

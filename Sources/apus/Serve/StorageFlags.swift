@@ -126,7 +126,7 @@ struct StorageFlags: ParsableArguments {
     @Option(
         name: .customLong("storage.decoded-cache-size"),
         help: "Memory for decoded samples of blocks, so that the next refresh of a dashboard is quicker, with a unit: 64MB. 0: none.")
-    var decodedCacheSize = SizeFlag(argument: "32MB") ?? SizeFlag(bytes: DecodedCache.defaultLimitBytes)
+    var decodedCacheSize = SizeFlag(argument: "24MB") ?? SizeFlag(bytes: DecodedCache.defaultLimitBytes)
 
     @Option(
         name: .customLong("storage.head.max-series"), help: "Most series in memory; new ones beyond are refused. 0: no limit.")
