@@ -11,9 +11,8 @@ public struct ByteString: Hashable, Sendable {
     @inlinable public init(_ string: String) { bytes = Array(string.utf8) }
     /// Copies the bytes of `span`.
     @inlinable public init(copying span: Span<UInt8>) {
-        bytes = Array(capacity: span.count) { output in
-            for index in 0..<span.count { output.append(span[index]) }
-        }
+        // SAFETY: the buffer is valid during the closure, which copies it.
+        bytes = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
     }
 
     @inlinable public var count: Int { bytes.count }

@@ -146,6 +146,11 @@ private struct NumberParts {
                 return .value(negative ? -magnitude : magnitude)
             }
         }
+        if !hexadecimal && digits.count <= 19 && !droppedNonZero,
+            let magnitude = scaledDouble(mantissa, exponent: exponent &+ pointOffset &- digits.count)
+        {
+            return .value(negative ? -magnitude : magnitude)
+        }
         // The C library rounds correctly; it gets a text of our own making, bounded and terminated.
         var text: [UInt8] = []
         text.reserveCapacity(digits.count + 40)
@@ -181,6 +186,40 @@ private struct NumberParts {
         }
         unsafe values = UnsafePointer(memory)
     }
+}
+
+/// `mantissa` × 10^`exponent`, correctly rounded; nil where that cannot be told here: next to the middle between two
+/// doubles, and for what is subnormal or beyond the largest double. `mantissa` is not 0.
+///
+/// Source: Daniel Lemire, "Number Parsing at a Gigabyte per Second", 2021, but told by an interval: the 128 highest bits of
+/// the product are off by less than 1 in the last place, so where both ends of that interval round alike, so does the number.
+@usableFromInline
+func scaledDouble(_ mantissa: UInt64, exponent: Int) -> Double? {
+    guard exponent >= ScaledPowersOfTen.smallest, exponent <= ScaledPowersOfTen.largest, mantissa != 0 else { return nil }
+    let power = ScaledPowersOfTen.shared[exponent]
+    let leadingZeros = mantissa.leadingZeroBitCount
+    let normalized = mantissa &<< UInt64(truncatingIfNeeded: leadingZeros)
+    let upper = power.high.multipliedFullWidth(by: normalized)
+    let lower = power.low.multipliedFullWidth(by: normalized)
+    let (middle, carry) = upper.low.addingReportingOverflow(lower.high)
+    let high = upper.high &+ (carry ? 1 : 0)
+    // The number is (high, middle) × 2^(⌊exponent × log₂ 10⌋ − leadingZeros − 63), give or take 1 in `middle`.
+    let isLong = high &>> 63 != 0
+    let shift: UInt64 = isLong ? 11 : 10
+    // What is cut off below the 53 bits, and half of a unit in their last place.
+    let rest = high & ((1 &<< shift) &- 1)
+    let half: UInt64 = 1 &<< (shift &- 1)
+    if rest == half && middle <= 1 || rest == half &- 1 && middle == .max { return nil }
+    var significand = high &>> shift
+    if rest >= half { significand &+= 1 }
+    let binaryExponent = (exponent &* 1_741_647) &>> 19
+    var biased = binaryExponent &- leadingZeros &- 63 &+ 64 &+ Int(shift) &+ 52 &+ 1023
+    if significand &>> 53 != 0 {
+        significand &>>= 1
+        biased &+= 1
+    }
+    guard biased > 0, biased < 2047 else { return nil }
+    return Double(bitPattern: UInt64(biased) &<< 52 | significand & ((1 &<< 52) &- 1))
 }
 
 /// Reads a plain decimal number, the usual case of a page, and returns how many bytes it took, or 0 when the text is of
@@ -243,7 +282,11 @@ public func parsePlainDouble(
         exponent &+= negativeExponent ? 0 &- written : written
     }
     // Clinger's exact case: a mantissa below 2⁵³ and a power of ten that a double holds need one rounding only.
-    if mantissa > 1 << 53 || exponent < -22 || exponent > 22 { return 0 }
+    if mantissa > 1 << 53 || exponent < -22 || exponent > 22 {
+        guard let magnitude = scaledDouble(mantissa, exponent: exponent) else { return 0 }
+        value = negative ? -magnitude : magnitude
+        return index
+    }
     var magnitude = Double(Int64(bitPattern: mantissa))
     if exponent < 0 {
         unsafe magnitude /= powersOfTen[0 &- exponent]

@@ -64,10 +64,23 @@ public func hashBytes(_ start: UnsafePointer<UInt8>?, count: Int, seed: UInt64) 
     return product.high ^ product.low
 }
 
+/// The first index from `start` on at which `byte` stands, or the count of `bytes` when there is none.
+@inlinable
+public func firstIndex(of byte: UInt8, in bytes: Span<UInt8>, from start: Int) -> Int {
+    let count = bytes.count
+    guard start < count else { return count }
+    precondition(start >= 0, "an index below 0")
+    // SAFETY: `count − start` bytes from `start` on are valid during the closure, and memchr keeps no pointer.
+    return unsafe bytes.withUnsafeBufferPointer { buffer in
+        guard let base = buffer.baseAddress, let found = unsafe memchr(base + start, Int32(byte), count &- start) else { return count }
+        return unsafe UnsafeRawPointer(found) - UnsafeRawPointer(base)
+    }
+}
+
 /// Whether `bytes` are well-formed UTF-8 (no surrogates, no overlong forms, nothing above U+10FFFF). O(n).
 public func isValidUTF8(_ bytes: Span<UInt8>) -> Bool {
-    var index = 0
     let count = bytes.count
+    var index = asciiPrefix(bytes)
     while index < count {
         let first = bytes[index]
         if first < 0x80 {
@@ -100,4 +113,18 @@ public func isValidUTF8(_ bytes: Span<UInt8>) -> Bool {
         index &+= length
     }
     return true
+}
+
+/// How many of the first bytes are ASCII for sure: found eight at a time, so up to seven more may be.
+@inline(__always)
+private func asciiPrefix(_ bytes: Span<UInt8>) -> Int {
+    // SAFETY: each load ends at or before `count`.
+    unsafe bytes.withUnsafeBytes { buffer in
+        var index = 0
+        while index &+ 8 <= buffer.count {
+            if unsafe buffer.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { break }
+            index &+= 8
+        }
+        return index
+    }
 }

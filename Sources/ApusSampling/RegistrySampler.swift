@@ -114,7 +114,7 @@ public final class RegistrySampler: Sendable {
             state.batch.append(
                 SeriesRef(rawValue: one.ref),
                 exemplar: Exemplar(
-                    labels: LabelSet(one.labels), value: one.value, timestampMs: one.timestampMs, hasTimestamp: one.hasTimestamp))
+                    labels: one.labels, value: one.value, timestampMs: one.timestampMs, hasTimestamp: one.hasTimestamp))
         }
         let live = state.batch.count
         for ref in scanner.commit(state.scratch) {
@@ -147,9 +147,9 @@ public final class RegistrySampler: Sendable {
         var refused = 0
         var failure: AppendError?
 
-        mutating func resolve(_ found: [Label], accepted: Int) throws(ScanError) -> SeriesResolution {
+        mutating func resolve(_ found: PageLabels, accepted: Int) throws(ScanError) -> SeriesResolution {
             do throws(AppendError) {
-                return .series(try store.seriesRef(for: LabelSet(found + labels)).rawValue)
+                return .series(try store.seriesRef(for: LabelSet(found.labels + labels)).rawValue)
             } catch {
                 switch error {
                 case .limit:

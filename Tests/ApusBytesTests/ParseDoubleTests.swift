@@ -58,4 +58,39 @@ private func parseDetailed(_ text: String) -> ParsedDouble { parseDoubleDetailed
             }
         }
     }
+
+    /// Goal: every number of digits and every exponent rounds as the C library rounds it, next to the middle between two
+    /// doubles too. Method: random decimals, and the 17 to 19 digits around such middles.
+    @Test("decimals of any length and size are rounded correctly", arguments: Range<UInt64>(0...3)) func rounding(_ seed: UInt64) {
+        var state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1
+        func random(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        func check(_ text: String) {
+            let wanted = Double(text)
+            #expect(parse(text)?.bitPattern == (wanted?.isInfinite == true ? nil : wanted?.bitPattern), "\(text)")
+            var plain = 0.0
+            let terminated = Array(text.utf8) + [0x0A]
+            // SAFETY: a newline ends the text.
+            let taken = unsafe terminated.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return 0 }
+                return unsafe parsePlainDouble(base, powersOfTen: PowersOfTen.table.values, into: &plain)
+            }
+            if taken > 0 { #expect(taken == text.utf8.count && plain.bitPattern == wanted?.bitPattern, "\(text)") }
+        }
+        for _ in 0..<2_000 {
+            var digits = "\(1 + random(9))"
+            for _ in 0..<random(22) { digits += "\(random(10))" }
+            check("\(digits)e\(random(700) - 350)")
+            check("\(digits.prefix(1)).\(digits.dropFirst())0")
+            // Whole numbers with 54 to 64 bits: many lie in the middle.
+            let bits = 54 + random(11)
+            let whole = (UInt64(1) << UInt64(bits - 1)) | UInt64(random(1 << 30)) << UInt64(bits - 53) | (random(2) == 0 ? UInt64(1) << UInt64(bits - 54) : 0)
+            for delta in [0, 1, UInt64.max] { check("\(whole &+ delta)") }
+        }
+        for text in ["9007199254740993", "9007199254740992.5", "1e23", "8.5e22", "4.35", "2.2250738585072011e-308", "2.2250738585072014e-308",
+            "4.9e-324", "1.7976931348623157e308", "1.7976931348623159e308", "18446744073709551615", "9999999999999999999", "1e-292", "1e-293", "1e308"]
+        { check(text) }
+    }
 }

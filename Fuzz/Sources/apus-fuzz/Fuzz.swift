@@ -12,7 +12,7 @@ import Glibc
 /// an answer that contradicts itself is a find; libFuzzer writes the input to a file.
 @main struct Fuzz {
     static let targets: [String: @Sendable ([UInt8]) -> Void] = [
-        "text": text, "double": double, "promql": promql, "regex": regex, "config": config, "xor": xor, "chunk": chunk,
+        "double": double, "promql": promql, "regex": regex, "config": config, "xor": xor, "chunk": chunk,
         "wal-record": walRecord, "wal-segment": walSegment, "head-chunks": headChunks, "snapshot": snapshot,
     ].merging(blockTargets) { $1 }.merging(pageTargets) { $1 }.merging(promqlTargets) { $1 }
     nonisolated(unsafe) static var chosen: ([UInt8]) -> Void = { _ in }
@@ -27,14 +27,6 @@ import Glibc
         var count = CommandLine.argc
         var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
         exit(LLVMFuzzerRunDriver(&count, &arguments, runOne))
-    }
-
-    /// A page of the text format: parsing ends, with entries or an error.
-    static func text(_ input: [UInt8]) {
-        var parser = TextParser()
-        while let entry = try? parser.next(input.span) {
-            if case .series = entry { _ = parser.labels(input.span) }
-        }
     }
 
     /// What parses as a number prints and parses to the same bits.

@@ -54,7 +54,7 @@ struct LineReader: EntryReader {
     }
 
     /// Never asked for: its samples bring their labels.
-    func labels(_ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) -> [Label] { [] }
+    func read(_ labels: inout PageLabels, _ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) { labels.reset() }
 
     private mutating func readText(_ page: Span<UInt8>) throws(ExpositionError) -> Bool {
         guard let entry = try text.next(page) else { return false }

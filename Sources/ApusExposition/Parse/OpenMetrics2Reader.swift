@@ -41,11 +41,10 @@ struct OpenMetrics2Reader: EntryReader {
         }
     }
 
-    func labels(_ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) -> [Label] {
-        var labels = lines.labels(page)
-        if !suffix.isEmpty, !labels.isEmpty { labels[0].value = labels[0].value + ByteString(suffix) }
-        if let extra { labels.append(Label(extra.name, ByteString(formatOpenMetricsNumber(extra.bound)))) }
-        return labels
+    func read(_ labels: inout PageLabels, _ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) {
+        labels.set(lines.parts, page, type: lines.currentType)
+        labels.addSuffix(suffix)
+        if let extra { labels.append(extra.name.bytes.span, formatOpenMetricsNumber(extra.bound).span) }
     }
 
     // MARK: Lines

@@ -45,12 +45,13 @@ public struct OpenMetricsParser: Sendable {
     /// The type that the last `# TYPE` line declared; it decides how `le` and `quantile` are written.
     public private(set) var currentType: MetricType?
 
-    /// The series part whose pieces the fields below hold, as offsets from its start.
-    private(set) var parsedText = 0..<0
-    private var nameRange: Range<Int>?
-    private var nameIsQuoted = false
-    private var pairs: [PairRange] = []
-    var exemplarPairs: [PairRange] = []
+    /// Of the series line that was read last.
+    private(set) var parts = SeriesParts()
+    var parsedText: Range<Int> { parts.text }
+    private(set) var exemplarPairs = PairList()
+    /// Whether lines of the usual form are read the quick way. Without it everything goes the way that knows all forms, which
+    /// takes several times as long and says the same: tests and fuzzers hold the two against each other.
+    public var takesPlainLines = true
     private var sawEnd = false
     private var checkedEnd = false
 
@@ -101,39 +102,21 @@ public struct OpenMetricsParser: Sendable {
 
     /// The labels of the series line that `next` returned last: `__name__` first, then in order of appearance.
     /// Duplicates and empty values are kept, for the caller to judge.
-    public func labels(_ page: Span<UInt8>) -> [Label] {
-        let base = parsedText.lowerBound
-        var result: [Label] = []
-        result.reserveCapacity(pairs.count + 1)
-        if let nameRange {
-            result.append(Label(LabelSet.metricName, unescaped(page, shifted(nameRange, base), quoted: nameIsQuoted)))
-        }
-        for pair in pairs {
-            let name = unescaped(page, shifted(pair.name, base), quoted: pair.nameIsQuoted)
-            let value = unescaped(page, shifted(pair.value, base), quoted: true)
-            result.append(Label(name, canonicalValue(value, of: name, type: currentType)))
-        }
-        return result
-    }
+    public func labels(_ page: Span<UInt8>) -> [Label] { parts.labels(page, type: currentType) }
 
     /// The pairs as they are written, but for escapes: without the metric's name, bounds not made alike.
-    func rawPairs(_ page: Span<UInt8>) -> [Label] {
-        let base = parsedText.lowerBound
-        return pairs.map { pair in
-            Label(
-                unescaped(page, shifted(pair.name, base), quoted: pair.nameIsQuoted), unescaped(page, shifted(pair.value, base), quoted: true))
-        }
-    }
+    func rawPairs(_ page: Span<UInt8>) -> [Label] { parts.rawPairs(page) }
 
     /// The labels of the exemplar that the line had.
     public func exemplarLabels(_ page: Span<UInt8>) -> [Label] {
-        exemplarPairs.map { pair in
-            Label(unescaped(page, pair.name, quoted: pair.nameIsQuoted), unescaped(page, pair.value, quoted: true))
+        (0..<exemplarPairs.count).map { index in
+            let pair = exemplarPairs[index]
+            return Label(unescaped(page, pair.name, quoted: pair.nameIsQuoted), unescaped(page, pair.value, quoted: true))
         }
     }
 
-    private func shifted(_ range: Range<Int>, _ by: Int) -> Range<Int> { range.lowerBound + by..<range.upperBound + by }
-
+    /// Bytes of the marker at the end of a page, without a newline.
+    static let markerSize = 5
     private static let marker = Array("# EOF".utf8)
 
     // MARK: Lines that start with #
@@ -190,7 +173,7 @@ public struct OpenMetricsParser: Sendable {
             }
             currentType = type
             // The next line's labels may be written in another way: it is not the same series for sure.
-            parsedText = 0..<0
+            parts.removeAll()
             return .type(name: name, type)
         }
     }
@@ -212,7 +195,19 @@ public struct OpenMetricsParser: Sendable {
 
     // MARK: Sample lines
 
+    /// The series line at `offset`, when it is of the usual form; nil, without moving, for anything else.
+    @inline(__always)
+    mutating func plainSeries(_ page: Span<UInt8>) -> SeriesLine? {
+        guard takesPlainLines,
+            let (line, repeats) = readPlainOpenMetricsLine(page, from: offset, parts: &parts, exemplarPairs: &exemplarPairs)
+        else { return nil }
+        offset = line.next
+        return SeriesLine(
+            text: line.text, value: line.value, timestampMs: line.timestampMs, repeatsSeries: repeats, exemplar: line.exemplar)
+    }
+
     private mutating func parseLine(_ page: Span<UInt8>) throws(ExpositionError) -> SeriesLine {
+        if let line = plainSeries(page) { return line }
         let start = offset
         let repeats = try parseSeriesAgain(page)
         guard offset < page.count, page[offset] == UInt8(ascii: " ") else {
@@ -223,7 +218,7 @@ public struct OpenMetricsParser: Sendable {
         if value.isNaN { value = Double(bitPattern: StaleNaN.normalBits) }
         var timestamp: Int64?
         var exemplar: ExemplarPart?
-        exemplarPairs.removeAll(keepingCapacity: true)
+        exemplarPairs.removeAll()
         if startsTimestamp(page) {
             offset += 1
             timestamp = try parseTimestamp(page, lineStart: start)
@@ -233,7 +228,7 @@ public struct OpenMetricsParser: Sendable {
         }
         guard offset < page.count, page[offset] == .newline else { throw unexpected(page, "expected next entry", from: start) }
         offset += 1
-        return SeriesLine(text: parsedText, value: value, timestampMs: timestamp, repeatsSeries: repeats, exemplar: exemplar)
+        return SeriesLine(text: parts.text, value: value, timestampMs: timestamp, repeatsSeries: repeats, exemplar: exemplar)
     }
 
     /// The series part of a line. Returns whether it is that of the line before.
@@ -242,15 +237,15 @@ public struct OpenMetricsParser: Sendable {
             try parseSeries(page)
             return false
         }
-        parsedText = offset..<offset + parsedText.count
-        offset = parsedText.upperBound
+        parts.text = offset..<offset + parts.text.count
+        offset = parts.text.upperBound
         return true
     }
 
     private func repeatsSeries(_ page: Span<UInt8>) -> Bool {
-        let length = parsedText.count
+        let length = parts.text.count
         guard length > 0, page.count - offset > length, page[offset + length] == UInt8(ascii: " ") else { return false }
-        return equalBytes(page.extracting(offset..<offset + length), page.extracting(parsedText))
+        return equalBytes(page.extracting(offset..<offset + length), page.extracting(parts.text))
     }
 
     private func startsTimestamp(_ page: Span<UInt8>) -> Bool {
@@ -259,49 +254,41 @@ public struct OpenMetricsParser: Sendable {
 
     private mutating func parseSeries(_ page: Span<UInt8>) throws(ExpositionError) {
         let start = offset
-        // Offsets count from here.
-        parsedText = 0..<0
-        nameRange = nil
-        nameIsQuoted = false
-        pairs.removeAll(keepingCapacity: true)
+        parts.removeAll()
+        var name: Range<Int>?
+        var nameIsQuoted = false
+        var pairs = PairList()
         if isNameStart(page[offset], colon: true) {
             while offset < page.count, isNameByte(page[offset], colon: true) { offset += 1 }
-            nameRange = 0..<offset - start
+            name = 0..<offset - start
         } else if page[offset] != UInt8(ascii: "{") {
             throw unexpected(page, "expected a valid start token", from: start)
         }
         if offset < page.count, page[offset] == UInt8(ascii: "{") {
-            let name = try parsePairs(page, lineStart: start, into: \.pairs, mayNameMetric: true)
-            if let name {
-                guard nameRange == nil else {
-                    throw pageError(page, at: name.lowerBound - 1, "metric name already set", from: start, to: offset)
+            if let quoted = try parsePairs(page, lineStart: start, into: &pairs, origin: start, mayNameMetric: true) {
+                guard name == nil else {
+                    throw pageError(page, at: quoted.lowerBound - 1, "metric name already set", from: start, to: offset)
                 }
-                nameRange = name.lowerBound - start..<name.upperBound - start
+                name = quoted.lowerBound - start..<quoted.upperBound - start
                 nameIsQuoted = true
             }
-            for index in pairs.indices {
-                let pair = pairs[index]
-                pairs[index] = PairRange(
-                    name: shifted(pair.name, -start), nameIsQuoted: pair.nameIsQuoted, value: shifted(pair.value, -start))
-            }
         }
-        guard nameRange != nil else {
+        guard name != nil else {
             throw pageError(page, at: start, "metric name not set while parsing: \(quotedForError(page.extracting(start..<offset)))")
         }
-        parsedText = start..<offset
+        parts = SeriesParts(text: start..<offset, name: name, nameIsQuoted: nameIsQuoted, pairs: pairs)
     }
 
     /// Parses from the opening brace to past the closing one. Returns the quoted string that stands without a value, the
     /// metric's name, where there is one.
+    /// - Parameter origin: what the offsets of pairs count from.
     private mutating func parsePairs(
-        _ page: Span<UInt8>, lineStart: Int, into list: WritableKeyPath<OpenMetricsParser, [PairRange]>, mayNameMetric: Bool
+        _ page: Span<UInt8>, lineStart: Int, into pairs: inout PairList, origin: Int, mayNameMetric: Bool
     ) throws(ExpositionError) -> Range<Int>? {
         var metric: Range<Int>?
-        var found: [PairRange] = []
         offset += 1
         if offset < page.count, page[offset] == UInt8(ascii: "}") {
             offset += 1
-            self[keyPath: list] = found
             return nil
         }
         while true {
@@ -338,20 +325,21 @@ public struct OpenMetricsParser: Sendable {
                     throw pageError(page, at: value.lowerBound, "invalid UTF-8 label value: \(quotedForError(page.extracting(value)))")
                 }
                 offset = value.upperBound + 1
-                found.append(PairRange(name: name, nameIsQuoted: isQuoted, value: value))
+                pairs.append(
+                    PairRange(
+                        name: name.lowerBound - origin..<name.upperBound - origin, nameIsQuoted: isQuoted,
+                        value: value.lowerBound - origin..<value.upperBound - origin, mayHaveEscapes: true))
             }
             guard offset < page.count else { throw unexpected(page, "expected comma or brace close", from: lineStart) }
             switch page[offset] {
             case UInt8(ascii: "}"):
                 offset += 1
-                self[keyPath: list] = found
                 return metric
             case UInt8(ascii: ","):
                 offset += 1
                 // A comma behind the last pair is no error.
                 guard offset < page.count, page[offset] == UInt8(ascii: "}") else { continue }
                 offset += 1
-                self[keyPath: list] = found
                 return metric
             default: throw unexpected(page, "expected comma or brace close", from: lineStart)
             }
@@ -365,7 +353,9 @@ public struct OpenMetricsParser: Sendable {
             throw unexpected(page, "expected exemplar labels", from: lineStart)
         }
         offset += 1
-        _ = try parsePairs(page, lineStart: lineStart, into: \.exemplarPairs, mayNameMetric: false)
+        var pairs = PairList()
+        _ = try parsePairs(page, lineStart: lineStart, into: &pairs, origin: 0, mayNameMetric: false)
+        exemplarPairs = pairs
         guard offset < page.count, page[offset] == UInt8(ascii: " ") else {
             throw unexpected(page, "expected value after exemplar labels", from: lineStart)
         }
@@ -422,9 +412,7 @@ public struct OpenMetricsParser: Sendable {
     }
 
     private func endOfLine(_ page: Span<UInt8>, from: Int) -> Int {
-        var index = from
-        while index < page.count && page[index] != .newline { index += 1 }
-        return index
+        firstIndex(of: .newline, in: page, from: from)
     }
 
     /// An error at `offset` that shows what was found there.

@@ -3,13 +3,6 @@ import ApusModel
 
 // What the parsers of pages share: names, quoted texts, and errors that show the place.
 
-/// A pair of ranges of the page; a quoted name and every value still carry their escapes.
-struct PairRange: Sendable {
-    let name: Range<Int>
-    let nameIsQuoted: Bool
-    let value: Range<Int>
-}
-
 extension UInt8 {
     static let newline = UInt8(ascii: "\n")
     static let quote = UInt8(ascii: "\"")
@@ -41,7 +34,7 @@ func quotedContent(_ page: Span<UInt8>, at start: Int) -> Range<Int>? {
 /// The bytes of `range` with `\\` and `\n`, and in quoted text `\"`, resolved; other backslashes stay.
 func unescaped(_ page: Span<UInt8>, _ range: Range<Int>, quoted: Bool, keepQuotes: Bool = false) -> ByteString {
     let bytes = page.extracting(range)
-    guard quoted || keepQuotes else { return ByteString(copying: bytes) }
+    guard quoted || keepQuotes, firstIndex(of: .backslash, in: bytes, from: 0) < bytes.count else { return ByteString(copying: bytes) }
     var result: [UInt8] = []
     result.reserveCapacity(bytes.count)
     var index = 0
@@ -68,10 +61,21 @@ func unescaped(_ page: Span<UInt8>, _ range: Range<Int>, quoted: Bool, keepQuote
 /// The label set's value as it is stored: one bucket bound must not become two series because a client writes 1 and
 /// another 1.0.
 func canonicalValue(_ value: ByteString, of name: ByteString, type: MetricType?) -> ByteString {
-    guard (type == .histogram && name == "le") || (type == .summary && name == "quantile"), let number = parseDouble(value.bytes.span)
+    guard let bound = boundName(type), name == bound, let number = parseDouble(value.bytes.span)
     else { return value }
     return ByteString(formatOpenMetricsNumber(number))
 }
+
+/// The label whose values are numbers, in families of a type.
+func boundName(_ type: MetricType?) -> ByteString? {
+    switch type {
+    case .histogram: bucketBound
+    case .summary: quantileBound
+    default: nil
+    }
+}
+private let bucketBound: ByteString = "le"
+private let quantileBound: ByteString = "quantile"
 
 /// - Parameters:
 ///   - position: where the fault is, in bytes of the page.
@@ -109,3 +113,39 @@ func quotedForError(_ bytes: Span<UInt8>) -> String {
     }
     return text + (bytes.count > limit ? "\"…" : "\"")
 }
+
+/// How a bound is written.
+enum BoundForm {
+    /// As it is kept.
+    case canonical
+    /// As it is kept, but for a `.0` behind it.
+    case whole
+    /// In any other way, or it is no number.
+    case other
+}
+
+/// Most bounds need no parsing: no other decimal of at most 15 digits reads as the same double, so the digits are the
+/// shortest already, and only numbers from 10⁻⁴ to 10⁶ are kept without an exponent.
+func boundForm(_ text: Span<UInt8>) -> BoundForm {
+    let count = text.count
+    if equalBytes(text, infiniteBound.span) { return .canonical }
+    guard count > 0, count <= 16 else { return .other }
+    var index = 0
+    while index < count, text[index] &- UInt8(ascii: "0") < 10 { index += 1 }
+    let isBelowOne = text[0] == UInt8(ascii: "0")
+    guard index > 0, index <= 6, !isBelowOne || index == 1 else { return .other }
+    if index == count { return .whole }
+    guard text[index] == UInt8(ascii: ".") else { return .other }
+    let fraction = index + 1
+    var zeros = 0
+    index = fraction
+    while index < count, text[index] &- UInt8(ascii: "0") < 10 {
+        if text[index] == UInt8(ascii: "0"), zeros == index - fraction { zeros += 1 }
+        index += 1
+    }
+    guard index == count, fraction < count else { return .other }
+    // A zero at the end is one too many, unless it is all there is.
+    if text[count - 1] == UInt8(ascii: "0") { return count - fraction == 1 ? .canonical : .other }
+    return isBelowOne && zeros > 3 ? .other : .canonical
+}
+private let infiniteBound = Array("+Inf".utf8)

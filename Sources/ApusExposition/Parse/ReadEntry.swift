@@ -5,8 +5,8 @@ public import ApusModel
 protocol EntryReader {
     /// The next entry, or nil at the end of the page.
     mutating func next(_ page: Span<UInt8>) throws(ExpositionError) -> ReadEntry?
-    /// The labels of a sample that `next` returned, before the next call: `__name__` first.
-    func labels(_ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) -> [Label]
+    /// Sets the labels of a sample that `next` returned, before the next call: `__name__` first.
+    func read(_ labels: inout PageLabels, _ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?)
 }
 
 /// One entry of a page that is not read line by line against what was expected: of a protobuf page, or of a text page whose

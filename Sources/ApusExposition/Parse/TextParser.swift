@@ -34,9 +34,11 @@ public struct TextParser: Sendable {
     /// The type that the last `# TYPE` line declared; it decides how `le` and `quantile` are written.
     public var currentType: MetricType?
 
-    private var nameRange: Range<Int>?
-    private var nameIsQuoted = false
-    private var pairs: [PairRange] = []
+    /// Of the series line that was read last.
+    private(set) var parts = SeriesParts()
+    /// Whether lines of the usual form are read the quick way. Without it everything goes the way that knows all forms, which
+    /// takes several times as long and says the same: tests and fuzzers hold the two against each other.
+    public var takesPlainLines = true
 
     public init() {}
 
@@ -55,18 +57,7 @@ public struct TextParser: Sendable {
 
     /// The labels of the series line that `next` returned last: `__name__` first, then in order of appearance.
     /// Duplicates and empty values are kept, for the caller to judge.
-    public func labels(_ page: Span<UInt8>) -> [Label] {
-        var result: [Label] = []
-        result.reserveCapacity(pairs.count + 1)
-        if let nameRange {
-            result.append(Label(LabelSet.metricName, unescaped(page, nameRange, quoted: nameIsQuoted)))
-        }
-        for pair in pairs {
-            let name = unescaped(page, pair.name, quoted: pair.nameIsQuoted)
-            result.append(Label(name, canonicalValue(unescaped(page, pair.value, quoted: true), of: name, type: currentType)))
-        }
-        return result
-    }
+    public func labels(_ page: Span<UInt8>) -> [Label] { parts.labels(page, type: currentType) }
 
     // MARK: Lines that start with #
 
@@ -90,15 +81,9 @@ public struct TextParser: Sendable {
             guard text.isValidUTF8 else { throw pageError(page, at: textStart, "help text is not valid UTF-8") }
             return .help(name: name, text: text)
         }
-        let word = ByteString(copying: page.extracting(textStart..<offset))
-        let type: MetricType
-        switch word {
-        case "counter": type = .counter
-        case "gauge": type = .gauge
-        case "histogram": type = .histogram
-        case "summary": type = .summary
-        case "untyped": type = .unknown
-        default: throw pageError(page, at: textStart, "invalid metric type \(quotedForError(word.bytes.span))")
+        let word = page.extracting(textStart..<offset)
+        guard let type = Self.types.first(where: { equalBytes($0.word.span, word) })?.type else {
+            throw pageError(page, at: textStart, "invalid metric type \(quotedForError(word))")
         }
         currentType = type
         return .type(name: name, type)
@@ -112,6 +97,10 @@ public struct TextParser: Sendable {
         if equalBytes(word, Self.type.span) { return false }
         return nil
     }
+    private static let types: [(word: [UInt8], type: MetricType)] = [
+        (Array("counter".utf8), .counter), (Array("gauge".utf8), .gauge), (Array("histogram".utf8), .histogram),
+        (Array("summary".utf8), .summary), (Array("untyped".utf8), .unknown),
+    ]
     private static let help = Array("HELP".utf8)
     private static let type = Array("TYPE".utf8)
 
@@ -131,14 +120,21 @@ public struct TextParser: Sendable {
 
     // MARK: Sample lines
 
+    /// The series line at `offset`, when it is of the usual form; nil, without moving, for anything else.
+    @inline(__always)
+    mutating func plainSeries(_ page: Span<UInt8>) -> SeriesLine? {
+        guard takesPlainLines, let line = readPlainTextLine(page, from: offset, parts: &parts) else { return nil }
+        offset = line.next
+        return SeriesLine(text: line.text, value: line.value, timestampMs: line.timestampMs)
+    }
+
     private mutating func parseSeries(_ page: Span<UInt8>) throws(ExpositionError) -> SeriesLine {
+        if let line = plainSeries(page) { return line }
         let start = offset
-        nameRange = nil
-        nameIsQuoted = false
-        pairs.removeAll(keepingCapacity: true)
+        parts.removeAll()
         if isNameStart(page[offset], colon: true) {
             while offset < page.count, isNameByte(page[offset], colon: true) { offset += 1 }
-            nameRange = start..<offset
+            parts.name = 0..<offset - start
             let nameEnd = offset
             skipBlanks(page)
             if offset < page.count, page[offset] == UInt8(ascii: "{") {
@@ -152,10 +148,11 @@ public struct TextParser: Sendable {
             throw unexpected(page, "expected a valid start token", from: start)
         }
         let text = start..<offset
+        parts.text = text
         skipBlanks(page)
         let valueStart = offset
         while offset < page.count, isValueByte(page[offset]) { offset += 1 }
-        guard nameRange != nil else {
+        guard parts.name != nil else {
             throw pageError(page, at: start, "metric name not set while parsing: \(quotedForError(page.extracting(start..<offset)))")
         }
         guard offset > valueStart else { throw unexpected(page, "expected value after metric", from: start) }
@@ -242,14 +239,14 @@ public struct TextParser: Sendable {
             let after = offset < page.count ? page[offset] : 0
             if isQuoted && (after == UInt8(ascii: ",") || after == UInt8(ascii: "}")) {
                 // A quoted string of its own is the metric's name.
-                guard nameRange == nil else {
+                guard parts.name == nil else {
                     throw pageError(page, at: name.lowerBound - 1, "metric name already set", from: lineStart, to: offset + 1)
                 }
                 guard isValidUTF8(page.extracting(name)) else {
                     throw pageError(page, at: name.lowerBound, "invalid UTF-8 metric name: \(quotedForError(page.extracting(name)))")
                 }
-                nameRange = name
-                nameIsQuoted = true
+                parts.name = name.lowerBound - lineStart..<name.upperBound - lineStart
+                parts.nameIsQuoted = true
                 offset += 1
                 if after == UInt8(ascii: "}") { return }
                 skipBlanks(page)
@@ -264,7 +261,10 @@ public struct TextParser: Sendable {
             guard isValidUTF8(page.extracting(value)) else {
                 throw pageError(page, at: value.lowerBound, "invalid UTF-8 label value: \(quotedForError(page.extracting(value)))")
             }
-            pairs.append(PairRange(name: name, nameIsQuoted: isQuoted, value: value))
+            parts.pairs.append(
+                PairRange(
+                    name: name.lowerBound - lineStart..<name.upperBound - lineStart, nameIsQuoted: isQuoted,
+                    value: value.lowerBound - lineStart..<value.upperBound - lineStart, mayHaveEscapes: true))
             skipBlanks(page)
             // The comma is optional: Prometheus's parser forgives its absence, and so pages without it exist.
             if offset < page.count, page[offset] == UInt8(ascii: ",") {
@@ -294,9 +294,7 @@ public struct TextParser: Sendable {
         byte != UInt8(ascii: "{") && byte != UInt8(ascii: " ") && byte != UInt8(ascii: "\t") && byte != .newline && byte != 0
     }
     private func endOfLine(_ page: Span<UInt8>, from: Int) -> Int {
-        var index = from
-        while index < page.count && page[index] != .newline { index += 1 }
-        return index
+        firstIndex(of: .newline, in: page, from: from)
     }
 
     // MARK: Errors

@@ -9,9 +9,15 @@ extension PageScanner {
     public mutating func scan(
         _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
     ) throws(ScanError) {
-        begin(scratch)
+        try scan(page, options: options, scratch: &scratch.state, resolver: &resolver)
+    }
+
+    private mutating func scan(
+        _ page: Span<UInt8>, options: Options, scratch: inout ScanState, resolver: inout some SeriesResolver
+    ) throws(ScanError) {
+        begin(&scratch)
         if options.format == .protobuf {
-            try scanEntries(page, options: options, scratch: scratch, resolver: &resolver)
+            try scanEntries(page, options: options, scratch: &scratch, resolver: &resolver)
             return
         }
         precondition(page.count == 0 || page[page.count - 1] == .newline, "a page ends with a newline")
@@ -19,57 +25,70 @@ extension PageScanner {
         if options.format == .openMetrics2 || options.convertsClassicHistograms || options.addsTypeAndUnitLabels
             || (isOpenMetrics && options.takesStartTimestamps)
         {
-            try scanEntries(page, options: options, scratch: scratch, resolver: &resolver)
+            try scanEntries(page, options: options, scratch: &scratch, resolver: &resolver)
         } else if isOpenMetrics {
-            try scanOpenMetrics(page, options: options, scratch: scratch, resolver: &resolver)
+            try scanOpenMetrics(page, options: options, scratch: &scratch, resolver: &resolver)
         } else {
-            try scanText(page, options: options, scratch: scratch, resolver: &resolver)
+            try scanText(page, options: options, scratch: &scratch, resolver: &resolver)
         }
     }
 
     private mutating func scanText(
-        _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
+        _ page: Span<UInt8>, options: Options, scratch: inout ScanState, resolver: inout some SeriesResolver
     ) throws(ScanError) {
         var parser = TextParser()
         var offset = 0
         while true {
-            offset = scanExpected(page, from: offset, options: options, scratch: scratch)
+            if cursor < entryCount { offset = scanExpected(page, from: offset, options: options, scratch: &scratch) }
             guard offset < page.count else { return }
             parser.offset = offset
-            try scanUnexpected(page, parser: &parser, options: options, scratch: scratch, resolver: &resolver)
+            if let line = parser.plainSeries(page) {
+                try scanSeries(line, page, parser: parser, options: options, scratch: &scratch, resolver: &resolver)
+            } else {
+                try scanUnexpected(page, parser: &parser, options: options, scratch: &scratch, resolver: &resolver)
+            }
             offset = parser.offset
         }
     }
 
     private mutating func scanOpenMetrics(
-        _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
+        _ page: Span<UInt8>, options: Options, scratch: inout ScanState, resolver: inout some SeriesResolver
     ) throws(ScanError) {
         var parser = OpenMetricsParser()
         // The marker is never expected, so that it is the parser that sees it wherever it stands.
         let end = OpenMetricsParser.endMarker(page) ?? 0
         var offset = 0
         while true {
-            if offset < end { offset = scanExpected(page.extracting(0..<end), from: offset, options: options, scratch: scratch) }
+            if offset < end, cursor < entryCount {
+                offset = scanExpected(page.extracting(0..<end), from: offset, options: options, scratch: &scratch)
+            }
             parser.move(to: offset, currentType: parser.currentType)
-            let isMore = try scanUnexpected(page, parser: &parser, options: options, scratch: scratch, resolver: &resolver)
+            if offset < end, let line = parser.plainSeries(page) {
+                try scanSeries(line, page, parser: parser, options: options, scratch: &scratch, resolver: &resolver)
+                offset = parser.offset
+                continue
+            }
+            let isMore = try scanUnexpected(page, parser: &parser, options: options, scratch: &scratch, resolver: &resolver)
             guard isMore else { return }
             offset = parser.offset
         }
     }
 
-    private mutating func begin(_ scratch: ScanScratch) {
+    private mutating func begin(_ scratch: inout ScanState) {
         generation = generation == UInt32.max >> 1 ? 1 : generation + 1
         counts = Counts()
         cursor = 0
         isInOrder = true
         sawExplicitTimestamp = false
         lastTypeLine = -1
+        declaredLine = -1
+        declaredType = nil
         scratch.reset()
     }
 
     /// The hot loop: as long as the expected line comes, in the usual form. Returns where it stopped.
     @inline(never)
-    private mutating func scanExpected(_ page: Span<UInt8>, from: Int, options: Options, scratch: ScanScratch) -> Int {
+    private mutating func scanExpected(_ page: Span<UInt8>, from: Int, options: Options, scratch: inout ScanState) -> Int {
         guard from < page.count, cursor < entryCount else { return from }
         let first = self.cursor
         let isOpenMetrics = options.format == .openMetrics
@@ -188,7 +207,7 @@ extension PageScanner {
 
     /// One entry of the page by the parser: a new line, one out of order, or one of unusual form.
     private mutating func scanUnexpected(
-        _ page: Span<UInt8>, parser: inout TextParser, options: Options, scratch: ScanScratch,
+        _ page: Span<UInt8>, parser: inout TextParser, options: Options, scratch: inout ScanState,
         resolver: inout some SeriesResolver
     ) throws(ScanError) {
         let parsed: TextParser.Entry?
@@ -197,29 +216,22 @@ extension PageScanner {
         switch parsed {
         case nil: return
         case .series(let line):
-            let meeting = meet(line.text, page, timestampMs: line.timestampMs, options: options, scratch: scratch)
-            var found = meeting.ref
-            if meeting.isNew {
-                parser.currentType = declaredType(page)
-                found = try resolve(meeting, parser.labels(page), scratch: scratch, resolver: &resolver)
-            }
-            guard let found else { return }
-            store(found, value: line.value, timestampMs: line.timestampMs, options: options, scratch: scratch)
+            try scanSeries(line, page, parser: parser, options: options, scratch: &scratch, resolver: &resolver)
         case .comment(let range):
-            _ = noteComment(page, range, flag: 0, scratch: scratch)
+            _ = noteComment(page, range, flag: 0, scratch: &scratch)
         case .help(let name, let text):
             let range = commentRange(page, from: lineStart, end: parser.offset)
-            if noteComment(page, range, flag: 0, scratch: scratch) { resolver.foundHelp(name, text) }
+            if noteComment(page, range, flag: 0, scratch: &scratch) { resolver.foundHelp(name, text) }
         case .type(let name, let type):
             let range = commentRange(page, from: lineStart, end: parser.offset)
-            lastTypeLine = range.lowerBound
-            if noteComment(page, range, flag: Flag.typeLine, scratch: scratch) { resolver.foundType(name, type) }
+            declare(type, at: range.lowerBound)
+            if noteComment(page, range, flag: Flag.typeLine, scratch: &scratch) { resolver.foundType(name, type) }
         }
     }
 
     /// The same of an OpenMetrics page. Returns false behind its end.
     private mutating func scanUnexpected(
-        _ page: Span<UInt8>, parser: inout OpenMetricsParser, options: Options, scratch: ScanScratch,
+        _ page: Span<UInt8>, parser: inout OpenMetricsParser, options: Options, scratch: inout ScanState,
         resolver: inout some SeriesResolver
     ) throws(ScanError) -> Bool {
         let parsed: OpenMetricsParser.Entry?
@@ -230,45 +242,78 @@ extension PageScanner {
         let comment = lineStart..<max(lineStart, parser.offset - 1)
         switch parsed {
         case .series(let line):
-            let meeting = meet(line.text, page, timestampMs: line.timestampMs, options: options, scratch: scratch)
-            var found = meeting.ref
-            if meeting.isNew {
-                parser.move(to: parser.offset, currentType: declaredType(page, isOpenMetrics: true))
-                found = try resolve(meeting, parser.labels(page), scratch: scratch, resolver: &resolver)
-            }
-            guard let found else { break }
-            let isStored = store(found, value: line.value, timestampMs: line.timestampMs, options: options, scratch: scratch)
-            if isStored, let exemplar = line.exemplar {
-                let labels = parser.exemplarLabels(page)
-                scratch.exemplars.append(
-                    ScannedExemplar(
-                        ref: found, labels: labels, value: exemplar.value,
-                        timestampMs: exemplar.timestampMs ?? time(line.timestampMs, options), hasTimestamp: exemplar.timestampMs != nil))
-            }
+            try scanSeries(line, page, parser: parser, options: options, scratch: &scratch, resolver: &resolver)
         case .help(let name, let text):
-            if noteComment(page, comment, flag: 0, scratch: scratch) { resolver.foundHelp(name, text) }
+            if noteComment(page, comment, flag: 0, scratch: &scratch) { resolver.foundHelp(name, text) }
         case .unit(let name, let unit):
-            if noteComment(page, comment, flag: 0, scratch: scratch) { resolver.foundUnit(name, unit) }
+            if noteComment(page, comment, flag: 0, scratch: &scratch) { resolver.foundUnit(name, unit) }
         case .type(let name, let type):
-            lastTypeLine = lineStart
-            if noteComment(page, comment, flag: Flag.typeLine, scratch: scratch) { resolver.foundType(name, type) }
+            declare(type, at: lineStart)
+            if noteComment(page, comment, flag: Flag.typeLine, scratch: &scratch) { resolver.foundType(name, type) }
         }
         return true
     }
 
+    /// A line that was parsed last.
+    @inline(__always)
+    private mutating func scanSeries(
+        _ line: TextParser.SeriesLine, _ page: Span<UInt8>, parser: borrowing TextParser, options: Options, scratch: inout ScanState,
+        resolver: inout some SeriesResolver
+    ) throws(ScanError) {
+        let meeting = meet(line.text, page, timestampMs: line.timestampMs, options: options, scratch: &scratch)
+        var found = meeting.ref
+        if meeting.isNew {
+            if lastTypeLine != declaredLine { readDeclaredType(page, isOpenMetrics: false) }
+            scratch.labels.set(parser.parts, page, type: declaredType)
+            found = try resolve(meeting, scratch: &scratch, resolver: &resolver)
+        }
+        guard let found else { return }
+        store(found, value: line.value, timestampMs: line.timestampMs, options: options, scratch: &scratch)
+    }
+
+    /// The same of an OpenMetrics page.
+    @inline(__always)
+    private mutating func scanSeries(
+        _ line: OpenMetricsParser.SeriesLine, _ page: Span<UInt8>, parser: borrowing OpenMetricsParser, options: Options,
+        scratch: inout ScanState, resolver: inout some SeriesResolver
+    ) throws(ScanError) {
+        let meeting = meet(line.text, page, timestampMs: line.timestampMs, options: options, scratch: &scratch)
+        var found = meeting.ref
+        if meeting.isNew {
+            if lastTypeLine != declaredLine { readDeclaredType(page, isOpenMetrics: true) }
+            scratch.labels.set(parser.parts, page, type: declaredType)
+            found = try resolve(meeting, scratch: &scratch, resolver: &resolver)
+        }
+        guard let found else { return }
+        let isStored = store(found, value: line.value, timestampMs: line.timestampMs, options: options, scratch: &scratch)
+        guard isStored, let exemplar = line.exemplar else { return }
+        scratch.labels.set(parser.exemplarPairs, page)
+        scratch.exemplars.append(
+            ScannedExemplar(
+                ref: found, labels: LabelSet(scratch.labels), value: exemplar.value,
+                timestampMs: exemplar.timestampMs ?? time(line.timestampMs, options), hasTimestamp: exemplar.timestampMs != nil))
+    }
+
+    private mutating func declare(_ type: MetricType, at line: Int) {
+        lastTypeLine = line
+        declaredLine = line
+        declaredType = type
+    }
+
     /// What the last TYPE line said: the hot loop only noted where it stands.
-    private func declaredType(_ page: Span<UInt8>, isOpenMetrics: Bool = false) -> MetricType? {
-        guard lastTypeLine >= 0 else { return nil }
+    private mutating func readDeclaredType(_ page: Span<UInt8>, isOpenMetrics: Bool) {
+        declaredLine = lastTypeLine
         if isOpenMetrics {
             var parser = OpenMetricsParser()
             parser.move(to: lastTypeLine, currentType: nil)
             _ = try? parser.next(page)
-            return parser.currentType
+            declaredType = parser.currentType
+        } else {
+            var parser = TextParser()
+            parser.offset = lastTypeLine
+            _ = try? parser.next(page)
+            declaredType = parser.currentType
         }
-        var parser = TextParser()
-        parser.offset = lastTypeLine
-        _ = try? parser.next(page)
-        return parser.currentType
     }
 
     /// The comment that ends at `end`, without the blanks and blank lines before it.
@@ -279,8 +324,8 @@ extension PageScanner {
     }
 
     /// Returns whether the comment is new.
-    private mutating func noteComment(_ page: Span<UInt8>, _ range: Range<Int>, flag: UInt64, scratch: ScanScratch) -> Bool {
-        noteComment(hashSpan(page.extracting(range), seed), length: UInt32(truncatingIfNeeded: range.count), flag: flag, scratch: scratch)
+    private mutating func noteComment(_ page: Span<UInt8>, _ range: Range<Int>, flag: UInt64, scratch: inout ScanState) -> Bool {
+        noteComment(hashSpan(page.extracting(range), seed), length: UInt32(truncatingIfNeeded: range.count), flag: flag, scratch: &scratch)
     }
 }
 

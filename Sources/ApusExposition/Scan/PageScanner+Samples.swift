@@ -19,27 +19,27 @@ extension PageScanner {
     static var sampleLength: UInt32 { UInt32.max - 1 }
 
     mutating func meet(
-        _ line: Range<Int>, _ page: Span<UInt8>, timestampMs: Int64?, options: Options, scratch: ScanScratch
+        _ line: Range<Int>, _ page: Span<UInt8>, timestampMs: Int64?, options: Options, scratch: inout ScanState
     ) -> Meeting {
         meet(
             hashSpan(page.extracting(line), seed), length: UInt32(truncatingIfNeeded: line.count), timestampMs: timestampMs,
-            options: options, scratch: scratch)
+            options: options, scratch: &scratch)
     }
 
     /// Counts a sample and looks for its series.
     mutating func meet(
-        _ hash: UInt64, length: UInt32, timestampMs: Int64?, options: Options, scratch: ScanScratch
+        _ hash: UInt64, length: UInt32, timestampMs: Int64?, options: Options, scratch: inout ScanState
     ) -> Meeting {
         counts.scraped += 1
         let isExplicit = options.honorTimestamps && timestampMs != nil
         if isExplicit { sawExplicitTimestamp = true }
         let mark = generation << 1 | (isExplicit && !options.tracksExplicitTimestamps ? 1 : 0)
-        guard let index = find(hash, length: length, comment: false, scratch: scratch) else {
+        guard let index = find(hash, length: length, comment: false, scratch: &scratch) else {
             return Meeting(isNew: true, hash: hash, length: length, mark: mark)
         }
         let entry = unsafe entries[index]
         if entry.word & Flag.dropped != 0 {
-            meet(index, mark: mark, scratch: scratch)
+            meet(index, mark: mark, scratch: &scratch)
             return Meeting()
         }
         counts.kept += 1
@@ -49,27 +49,29 @@ extension PageScanner {
             return Meeting()
         }
         // A sample with the scrape's time makes the series live, whatever follows it in the page.
-        meet(index, mark: entry.seen == generation << 1 ? entry.seen : mark, scratch: scratch)
+        meet(index, mark: entry.seen == generation << 1 ? entry.seen : mark, scratch: &scratch)
         return Meeting(ref: entry.word & Flag.refMask)
     }
 
-    /// Makes a series of what `meet` did not know. Returns its ref, when its sample is to be stored.
+    /// Makes a series of what `meet` did not know, whose labels are those of `scratch`. Returns its ref, when its sample is to
+    /// be stored.
+    @inline(__always)
     mutating func resolve(
-        _ meeting: Meeting, _ labels: [Label], scratch: ScanScratch, resolver: inout some SeriesResolver
+        _ meeting: Meeting, scratch: inout ScanState, resolver: inout some SeriesResolver
     ) throws(ScanError) -> UInt64? {
-        let resolution = try resolver.resolve(labels, accepted: scratch.sampleCount)
+        let resolution = try resolver.resolve(scratch.labels, accepted: scratch.sampleCount)
         var entry = Entry(hash: meeting.hash, word: 0, length: meeting.length, seen: meeting.mark)
         switch resolution {
         case .dropped:
             entry.word = Flag.dropped
-            add(entry, scratch)
+            add(entry, &scratch)
             return nil
         case .refused:
             counts.kept += 1
             return nil
         case .series(let ref):
             entry.word = ref & Flag.refMask
-            add(entry, scratch)
+            add(entry, &scratch)
             counts.kept += 1
             counts.added += 1
             return entry.word
@@ -84,7 +86,7 @@ extension PageScanner {
     /// Returns whether the sample was stored.
     @discardableResult
     mutating func store(
-        _ ref: UInt64, value: Double, timestampMs: Int64?, startTimestampMs: Int64 = 0, options: Options, scratch: ScanScratch
+        _ ref: UInt64, value: Double, timestampMs: Int64?, startTimestampMs: Int64 = 0, options: Options, scratch: inout ScanState
     ) -> Bool {
         let timestamp = time(timestampMs, options)
         guard timestamp <= options.maxTimestampMs else {
@@ -96,12 +98,12 @@ extension PageScanner {
     }
 
     /// Returns whether the comment is new.
-    mutating func noteComment(_ hash: UInt64, length: UInt32, flag: UInt64, scratch: ScanScratch) -> Bool {
-        if let index = find(hash, length: length, comment: true, scratch: scratch) {
-            meet(index, mark: generation << 1, scratch: scratch)
+    mutating func noteComment(_ hash: UInt64, length: UInt32, flag: UInt64, scratch: inout ScanState) -> Bool {
+        if let index = find(hash, length: length, comment: true, scratch: &scratch) {
+            meet(index, mark: generation << 1, scratch: &scratch)
             return false
         }
-        add(Entry(hash: hash, word: Flag.comment | flag, length: length, seen: generation << 1), scratch)
+        add(Entry(hash: hash, word: Flag.comment | flag, length: length, seen: generation << 1), &scratch)
         return true
     }
 
@@ -109,7 +111,7 @@ extension PageScanner {
 
     /// Of protobuf, of OpenMetrics 2.0, and text whose lines are put together.
     mutating func scanEntries(
-        _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
+        _ page: Span<UInt8>, options: Options, scratch: inout ScanState, resolver: inout some SeriesResolver
     ) throws(ScanError) {
         switch options.format {
         case .protobuf, .openMetrics2:
@@ -118,10 +120,10 @@ extension PageScanner {
                 convertsClassic: options.convertsClassicHistograms)
             if options.format == .protobuf {
                 let reader = ProtobufParser(page, options: histograms, seed: seed)
-                try scan(reader, page, options: options, scratch: scratch, resolver: &resolver)
+                try scan(reader, page, options: options, scratch: &scratch, resolver: &resolver)
             } else {
                 let reader = OpenMetrics2Reader(histograms: histograms, seed: seed)
-                try scan(reader, page, options: options, scratch: scratch, resolver: &resolver)
+                try scan(reader, page, options: options, scratch: &scratch, resolver: &resolver)
             }
         case .text, .openMetrics:
             var lines = LineReader.Options()
@@ -129,12 +131,12 @@ extension PageScanner {
             lines.convertsClassic = options.convertsClassicHistograms
             lines.keepsClassic = options.keepsClassicHistograms
             lines.takesStartTimestamps = options.takesStartTimestamps && lines.isOpenMetrics
-            try scan(LineReader(options: lines, seed: seed), page, options: options, scratch: scratch, resolver: &resolver)
+            try scan(LineReader(options: lines, seed: seed), page, options: options, scratch: &scratch, resolver: &resolver)
         }
     }
 
     private mutating func scan(
-        _ reader: some EntryReader, _ page: Span<UInt8>, options: Options, scratch: ScanScratch, resolver: inout some SeriesResolver
+        _ reader: some EntryReader, _ page: Span<UInt8>, options: Options, scratch: inout ScanState, resolver: inout some SeriesResolver
     ) throws(ScanError) {
         var reader = reader
         var family = FamilyLabels()
@@ -144,36 +146,39 @@ extension PageScanner {
             guard let entry else { return }
             guard case .sample(var sample) = entry else {
                 if options.addsTypeAndUnitLabels { family.note(entry) }
-                note(entry, scratch: scratch, resolver: &resolver)
+                note(entry, scratch: &scratch, resolver: &resolver)
                 continue
             }
             if options.addsTypeAndUnitLabels { sample.identity = foldedMultiply(sample.identity ^ family.hash(seed), seed.b) }
-            let meeting = meet(sample, options: options, scratch: scratch)
+            let meeting = meet(sample, options: options, scratch: &scratch)
             var ref = meeting.ref
             if meeting.isNew {
-                var labels: [Label]
                 switch sample.labels {
-                case .made(let made): labels = made
-                case .metric(let suffix, let extra): labels = reader.labels(page, suffix: suffix, extra: extra)
+                case .made(let made): scratch.labels.set(made)
+                case .metric(let suffix, let extra): reader.read(&scratch.labels, page, suffix: suffix, extra: extra)
                 }
-                if options.addsTypeAndUnitLabels { family.add(to: &labels) }
-                ref = try resolve(meeting, labels, scratch: scratch, resolver: &resolver)
+                if options.addsTypeAndUnitLabels {
+                    var labels = scratch.labels.labels
+                    family.add(to: &labels)
+                    scratch.labels.set(labels)
+                }
+                ref = try resolve(meeting, scratch: &scratch, resolver: &resolver)
             }
-            if let ref { try store(sample, ref: ref, options: options, scratch: scratch) }
+            if let ref { try store(sample, ref: ref, options: options, scratch: &scratch) }
         }
     }
 
-    private mutating func meet(_ sample: ReadSample, options: Options, scratch: ScanScratch) -> Meeting {
-        meet(sample.identity, length: Self.sampleLength, timestampMs: sample.timestampMs, options: options, scratch: scratch)
+    private mutating func meet(_ sample: ReadSample, options: Options, scratch: inout ScanState) -> Meeting {
+        meet(sample.identity, length: Self.sampleLength, timestampMs: sample.timestampMs, options: options, scratch: &scratch)
     }
 
-    private mutating func store(_ sample: ReadSample, ref: UInt64, options: Options, scratch: ScanScratch) throws(ScanError) {
+    private mutating func store(_ sample: ReadSample, ref: UInt64, options: Options, scratch: inout ScanState) throws(ScanError) {
         let start = options.takesStartTimestamps ? sample.startTimestampMs : 0
         let isHistogram: Bool
         switch sample.value {
         case .float(let value):
             isHistogram = false
-            guard store(ref, value: value, timestampMs: sample.timestampMs, startTimestampMs: start, options: options, scratch: scratch)
+            guard store(ref, value: value, timestampMs: sample.timestampMs, startTimestampMs: start, options: options, scratch: &scratch)
             else { return }
         case .histogram(let histogram):
             isHistogram = true
@@ -190,26 +195,26 @@ extension PageScanner {
             if isHistogram && exemplar.timestampMs == nil { continue }
             scratch.exemplars.append(
                 ScannedExemplar(
-                    ref: ref, labels: exemplar.labels, value: exemplar.value,
+                    ref: ref, labels: LabelSet(exemplar.labels), value: exemplar.value,
                     timestampMs: exemplar.timestampMs ?? time(sample.timestampMs, options), hasTimestamp: exemplar.timestampMs != nil))
         }
     }
 
     /// Metadata as an entry of its own, so that only news are told.
-    private mutating func note(_ entry: ReadEntry, scratch: ScanScratch, resolver: inout some SeriesResolver) {
+    private mutating func note(_ entry: ReadEntry, scratch: inout ScanState, resolver: inout some SeriesResolver) {
         switch entry {
         case .sample: break
         case .help(let name, let text):
-            if isNews(name, text, kind: 1, scratch) { resolver.foundHelp(name, text) }
+            if isNews(name, text, kind: 1, &scratch) { resolver.foundHelp(name, text) }
         case .unit(let name, let unit):
-            if isNews(name, unit, kind: 2, scratch) { resolver.foundUnit(name, unit) }
+            if isNews(name, unit, kind: 2, &scratch) { resolver.foundUnit(name, unit) }
         case .type(let name, let type):
-            if isNews(name, ByteString(type.rawValue), kind: 3, scratch) { resolver.foundType(name, type) }
+            if isNews(name, ByteString(type.rawValue), kind: 3, &scratch) { resolver.foundType(name, type) }
         }
     }
 
-    private mutating func isNews(_ name: ByteString, _ text: ByteString, kind: UInt64, _ scratch: ScanScratch) -> Bool {
+    private mutating func isNews(_ name: ByteString, _ text: ByteString, kind: UInt64, _ scratch: inout ScanState) -> Bool {
         let hash = foldedMultiply(hashSpan(name.bytes.span, seed) ^ kind, hashSpan(text.bytes.span, seed) ^ seed.c)
-        return noteComment(hash, length: Self.sampleLength, flag: 0, scratch: scratch)
+        return noteComment(hash, length: Self.sampleLength, flag: 0, scratch: &scratch)
     }
 }

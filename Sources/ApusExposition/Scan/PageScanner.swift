@@ -91,6 +91,9 @@ import ApusModel
     var isInOrder = true
     var sawExplicitTimestamp = false
     var lastTypeLine = -1
+    /// What the TYPE line at `declaredLine` says.
+    var declaredType: MetricType?
+    var declaredLine = -1
 
     public init(seed: UInt64) {
         capacity = 0
@@ -107,13 +110,13 @@ import ApusModel
 
     // MARK: Entries
 
-    mutating func find(_ hash: UInt64, length: UInt32, comment: Bool, scratch: ScanScratch) -> Int? {
+    mutating func find(_ hash: UInt64, length: UInt32, comment: Bool, scratch: inout ScanState) -> Int? {
         if cursor < entryCount {
             // The one that is due, in an unusual form.
             let entry = unsafe entries[cursor]
             if entry.hash == hash && entry.length == length && (entry.word & Flag.comment != 0) == comment { return cursor }
         }
-        leaveOrder(scratch)
+        leaveOrder(&scratch)
         let entries = unsafe entries
         scratch.buildTable(count: entryCount) { unsafe entries[$0].hash }
         return scratch.find(hash) { index in
@@ -122,20 +125,20 @@ import ApusModel
         }
     }
 
-    private mutating func leaveOrder(_ scratch: ScanScratch) {
+    private mutating func leaveOrder(_ scratch: inout ScanState) {
         guard isInOrder else { return }
         isInOrder = false
         scratch.order.append(contentsOf: 0..<UInt32(cursor))
     }
 
     /// A known line came, in its order or out of it: go on expecting from there.
-    mutating func meet(_ index: Int, mark: UInt32, scratch: ScanScratch) {
+    mutating func meet(_ index: Int, mark: UInt32, scratch: inout ScanState) {
         unsafe entries[index].seen = mark
         if !isInOrder { scratch.order.append(UInt32(index)) }
         cursor = index + 1
     }
 
-    mutating func add(_ entry: Entry, _ scratch: ScanScratch) {
+    mutating func add(_ entry: Entry, _ scratch: inout ScanState) {
         if entryCount == capacity { reallocate(max(64, capacity * 2)) }
         unsafe entries[entryCount] = entry
         entryCount += 1
@@ -165,7 +168,7 @@ import ApusModel
             return []
         }
         let ended = updateLiveness()
-        compact(scratch)
+        compact(scratch.state)
         committedCount = entryCount
         return ended
     }
@@ -239,7 +242,7 @@ import ApusModel
     }
 
     /// Keeps the lines of this page, in its order, in memory of just their size.
-    private mutating func compact(_ scratch: ScanScratch) {
+    private mutating func compact(_ scratch: borrowing ScanState) {
         if isInOrder {
             entryCount = cursor
             return

@@ -4,10 +4,10 @@ public import ApusModel
 /// Turns the labels of a line that is met for the first time into a series.
 public protocol SeriesResolver {
     /// - Parameters:
-    ///   - labels: as in the page: `__name__` first, unsorted, duplicates and empty values included.
+    ///   - labels: as in the page: `__name__` first, unsorted, duplicates and empty values included; for the call only.
     ///   - accepted: how many samples of the page are stored already, for a limit.
     /// - Throws: what makes the scrape fail.
-    mutating func resolve(_ labels: [Label], accepted: Int) throws(ScanError) -> SeriesResolution
+    mutating func resolve(_ labels: PageLabels, accepted: Int) throws(ScanError) -> SeriesResolution
     mutating func foundHelp(_ name: ByteString, _ text: ByteString)
     mutating func foundType(_ name: ByteString, _ type: MetricType)
     mutating func foundUnit(_ name: ByteString, _ unit: ByteString)

@@ -1,5 +1,6 @@
 import ApusBytes
 import ApusConfig
+import ApusExposition
 import ApusModel
 
 /// How the labels of a page become the labels of series: what a job's configuration and a target say about it.
@@ -32,10 +33,20 @@ struct SampleRules: Sendable, Hashable {
     static let exportedPrefix: ByteString = "exported_"
 
     /// The labels of the series that a line with labels `exposed` stands for; nil when relabelling drops it.
+    func seriesLabels(_ exposed: PageLabels) throws(Refusal) -> LabelSet? {
+        // The usual line: no name twice, no empty value, and no label that the target has too. One allocation.
+        if let labels = exposed.labelSet(with: targetLabels) { return try relabelledAndChecked(labels, duplicate: nil) }
+        return try seriesLabels(exposed.labels)
+    }
+
+    /// The same of any labels.
     /// - Parameter exposed: as the page has them: unsorted, with duplicates and empty values.
     func seriesLabels(_ exposed: [Label]) throws(Refusal) -> LabelSet? {
-        let duplicate = Self.duplicateName(exposed)
-        var labels = LabelSet(withTargetLabels(exposed))
+        try relabelledAndChecked(LabelSet(withTargetLabels(exposed)), duplicate: Self.duplicateName(exposed))
+    }
+
+    private func relabelledAndChecked(_ labels: LabelSet, duplicate: ByteString?) throws(Refusal) -> LabelSet? {
+        var labels = labels
         if !relabelRules.isEmpty {
             guard let relabelled = relabel(labels, relabelRules) else { return nil }
             labels = relabelled
@@ -44,13 +55,16 @@ struct SampleRules: Sendable, Hashable {
         if let duplicate {
             throw Refusal(reason: "label name \(goQuoted(duplicate.description)) is not unique: invalid sample")
         }
-        guard let name = labels[LabelSet.metricName] else {
+        let metricName = LabelSet.metricName
+        guard let name = labels.valueRange(of: metricName.bytes.span) else {
             throw Refusal(reason: "missing metric name (__name__ label)")
         }
         guard isValid(labels, name: name) else {
             throw Refusal(reason: "invalid metric name or label names: \(labels)")
         }
-        try checkLimits(labels, name: name)
+        if labelLimit > 0 || labelNameLimit > 0 || labelValueLimit > 0 {
+            try checkLimits(labels, name: ByteString(labels.encoded[name]))
+        }
         return labels
     }
 
@@ -95,21 +109,27 @@ struct SampleRules: Sendable, Hashable {
         return nil
     }
 
-    private func isValid(_ labels: LabelSet, name: ByteString) -> Bool {
+    /// - Parameter name: where the metric's name lies in `labels`.
+    private func isValid(_ labels: LabelSet, name: Range<Int>) -> Bool {
         let isLegacy = nameValidation == .legacy
-        guard isLegacy ? Self.isLegacyName(name, colons: true) : name.isValidUTF8 else { return false }
-        return labels.allSatisfy { label in
-            !label.name.isEmpty && (isLegacy ? Self.isLegacyName(label.name, colons: false) : label.name.isValidUTF8)
-                && label.value.isValidUTF8
+        let bytes = labels.encoded.span
+        guard isLegacy ? Self.isLegacyName(bytes.extracting(name), colons: true) : isValidUTF8(bytes.extracting(name)) else { return false }
+        for pair in labels.ranges {
+            let name = bytes.extracting(pair.name)
+            guard name.count > 0, isLegacy ? Self.isLegacyName(name, colons: false) : isValidUTF8(name),
+                isValidUTF8(bytes.extracting(pair.value))
+            else { return false }
         }
+        return true
     }
 
-    private static func isLegacyName(_ name: ByteString, colons: Bool) -> Bool {
-        for (index, byte) in name.bytes.enumerated() {
+    private static func isLegacyName(_ name: Span<UInt8>, colons: Bool) -> Bool {
+        for index in 0..<name.count {
+            let byte = name[index]
             let isLetter = (byte | 0x20) &- UInt8(ascii: "a") < 26 || byte == UInt8(ascii: "_") || (colons && byte == UInt8(ascii: ":"))
             if !isLetter && (index == 0 || byte &- UInt8(ascii: "0") >= 10) { return false }
         }
-        return !name.isEmpty
+        return name.count > 0
     }
 
     private func checkLimits(_ labels: LabelSet, name: ByteString) throws(Refusal) {

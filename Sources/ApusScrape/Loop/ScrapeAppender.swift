@@ -235,7 +235,7 @@ final class ScrapeAppender {
             batch.append(
                 SeriesRef(rawValue: one.ref),
                 exemplar: Exemplar(
-                    labels: LabelSet(one.labels), value: one.value, timestampMs: one.timestampMs, hasTimestamp: one.hasTimestamp))
+                    labels: one.labels, value: one.value, timestampMs: one.timestampMs, hasTimestamp: one.hasTimestamp))
         }
         batch.sortExemplars()
     }

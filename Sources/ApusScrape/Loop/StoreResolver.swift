@@ -26,7 +26,7 @@ struct StoreResolver: SeriesResolver {
         self.keepsNew = keepsNew
     }
 
-    mutating func resolve(_ labels: [Label], accepted: Int) throws(ScanError) -> SeriesResolution {
+    mutating func resolve(_ labels: PageLabels, accepted: Int) throws(ScanError) -> SeriesResolution {
         let series: LabelSet
         do throws(SampleRules.Refusal) {
             guard let made = try rules.seriesLabels(labels) else { return .dropped }

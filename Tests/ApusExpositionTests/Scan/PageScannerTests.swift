@@ -8,9 +8,9 @@ struct NumberingResolver: SeriesResolver {
     var refs: [LabelSet: UInt64] = [:]
     var dropped: Set<ByteString> = []
     var resolved = 0
-    mutating func resolve(_ labels: [Label], accepted: Int) throws(ScanError) -> SeriesResolution {
+    mutating func resolve(_ labels: PageLabels, accepted: Int) throws(ScanError) -> SeriesResolution {
         resolved += 1
-        if let name = labels.first?.value, dropped.contains(name) { return .dropped }
+        if let name = labels.labels.first?.value, dropped.contains(name) { return .dropped }
         let set = LabelSet(labels)
         if let known = refs[set] { return .series(known) }
         refs[set] = UInt64(refs.count + 1)
@@ -55,7 +55,7 @@ private struct Model {
         }
         for (entry, labels) in entries {
             guard case .series(let line) = entry else { continue }
-            guard case .series(let ref)? = try? resolver.resolve(labels, accepted: 0) else { continue }
+            guard case .series(let ref)? = try? resolver.resolve(PageLabels(labels), accepted: 0) else { continue }
             let isNew = seenTexts.insert(Array(page[line.text])).inserted
             if !isNew && line.timestampMs == nil { continue }
             if line.timestampMs == nil { nowLive.insert(ref) }

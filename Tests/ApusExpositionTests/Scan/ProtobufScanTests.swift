@@ -34,7 +34,7 @@ final class ScanHarness {
             lines.append("\(names[one.ref] ?? "?") \(one.histogram) @\(one.timestampMs)\(start)")
         }
         for one in scratch.exemplars {
-            lines.append("\(names[one.ref] ?? "?") # \(Self.text(LabelSet(one.labels))) \(one.value) @\(one.timestampMs)")
+            lines.append("\(names[one.ref] ?? "?") # \(Self.text(one.labels)) \(one.value) @\(one.timestampMs)")
         }
         return lines
     }

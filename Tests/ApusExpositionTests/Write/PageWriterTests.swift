@@ -226,8 +226,9 @@ import Testing
             case .type(let name, let type): types[name] = type
             case .sample(let sample):
                 guard case .metric(let suffix, let extra) = sample.labels else { continue }
-                let labels = parser.labels(bytes, suffix: suffix, extra: extra)
-                samples[labels.map { "\($0.name)=\($0.value)" }.joined(separator: ",")] = sample
+                var labels = PageLabels()
+                parser.read(&labels, bytes, suffix: suffix, extra: extra)
+                samples[labels.labels.map { "\($0.name)=\($0.value)" }.joined(separator: ",")] = sample
             default: break
             }
         }

@@ -55,24 +55,29 @@ struct ProtobufParser: EntryReader {
         }
     }
 
-    /// The labels of a sample that `next` returned, before the next call: `__name__` first.
-    func labels(_ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) -> [Label] {
-        var labels = [Label(LabelSet.metricName, suffix.isEmpty ? family.name : family.name + ByteString(suffix))]
-        for range in labelRanges { labels.append(Self.labelPair(page, range)) }
-        if let extra { labels.append(Label(extra.name, ByteString(formatOpenMetricsNumber(extra.bound)))) }
-        return labels
+    /// Sets the labels of a sample that `next` returned, before the next call: `__name__` first.
+    func read(_ labels: inout PageLabels, _ page: Span<UInt8>, suffix: String, extra: (name: ByteString, bound: Double)?) {
+        labels.reset()
+        let metricName = LabelSet.metricName
+        labels.append(metricName.bytes.span, family.name.bytes.span)
+        labels.addSuffix(suffix)
+        for range in labelRanges {
+            let pair = Self.labelPair(page, range)
+            labels.append(page.extracting(pair.name), page.extracting(pair.value))
+        }
+        if let extra { labels.append(extra.name.bytes.span, formatOpenMetricsNumber(extra.bound).span) }
     }
 
-    private static func labelPair(_ page: Span<UInt8>, _ range: Range<Int>) -> Label {
-        var label = Label("", "")
+    private static func labelPair(_ page: Span<UInt8>, _ range: Range<Int>) -> (name: Range<Int>, value: Range<Int>) {
+        var (name, value) = (0..<0, 0..<0)
         var fields = WireReader(range)
         // The pair was walked once before: nothing is thrown here.
         while let field = try? fields.next(page) {
             guard let text = field.value.range else { continue }
-            if field.number == 1 { label.name = ByteString(copying: page.extracting(text)) }
-            if field.number == 2 { label.value = ByteString(copying: page.extracting(text)) }
+            if field.number == 1 { name = text }
+            if field.number == 2 { value = text }
         }
-        return label
+        return (name, value)
     }
 
     // MARK: Families and metrics
@@ -284,7 +289,8 @@ struct ProtobufParser: EntryReader {
             switch (field.number, field.value) {
             case (1, .bytes(let pair)):
                 try checkPair(page, pair)
-                exemplar.labels.append(Self.labelPair(page, pair))
+                let (name, value) = Self.labelPair(page, pair)
+                exemplar.labels.append(Label(ByteString(copying: page.extracting(name)), ByteString(copying: page.extracting(value))))
             case (2, _): exemplar.value = field.value.double
             case (3, .bytes(let message)): exemplar.timestampMs = try decodeTimestampMs(page, message)
             default: break
