@@ -15,7 +15,7 @@ extension PageScanner {
     private mutating func scan(
         _ page: Span<UInt8>, options: Options, scratch: inout ScanState, resolver: inout some SeriesResolver
     ) throws(ScanError) {
-        begin(&scratch)
+        begin(&scratch, pageBytes: page.count)
         if options.format == .protobuf {
             try scanEntries(page, options: options, scratch: &scratch, resolver: &resolver)
             return
@@ -74,7 +74,7 @@ extension PageScanner {
         }
     }
 
-    private mutating func begin(_ scratch: inout ScanState) {
+    private mutating func begin(_ scratch: inout ScanState, pageBytes: Int) {
         generation = generation == UInt32.max >> 1 ? 1 : generation + 1
         counts = Counts()
         cursor = 0
@@ -83,7 +83,8 @@ extension PageScanner {
         lastTypeLine = -1
         declaredLine = -1
         declaredType = nil
-        scratch.reset()
+        scratch.reset(pageBytes: pageBytes)
+        if capacity == 0 { reallocate(max(64, scratch.expectedLines)) }
     }
 
     /// The hot loop: as long as the expected line comes, in the usual form. Returns where it stopped.

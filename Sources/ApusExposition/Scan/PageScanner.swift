@@ -149,7 +149,7 @@ import ApusModel
         if cursor == entryCount - 1 { cursor = entryCount }
     }
 
-    private mutating func reallocate(_ newCapacity: Int) {
+    mutating func reallocate(_ newCapacity: Int) {
         let fresh = UnsafeMutablePointer<Entry>.allocate(capacity: max(newCapacity, 1))
         // SAFETY: both regions hold `entryCount` entries and do not overlap.
         unsafe fresh.update(from: entries, count: entryCount)

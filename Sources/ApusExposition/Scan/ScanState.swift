@@ -24,12 +24,16 @@ import ApusModel
     /// Open addressing over the scanner's entries: index + 1, or 0.
     private(set) var slots: [UInt32] = []
     private(set) var slotsInUse = 0
+    /// About how many lines the page has, so that the table need not grow step by step.
+    private(set) var expectedLines = 0
     private(set) var tableIsBuilt = false
 
     static let initialCapacity = 1024
     /// Kept from scrape to scrape; above it memory is given back.
     static let keptCapacity = 64 * 1024
     static let keptHistograms = 4096
+    /// Most lines are longer.
+    static let shortLineBytes = 64
 
     init() {
         capacity = Self.initialCapacity
@@ -44,8 +48,9 @@ import ApusModel
         unsafe values.deallocate()
     }
 
-    mutating func reset() {
+    mutating func reset(pageBytes: Int) {
         count = 0
+        expectedLines = min(pageBytes / Self.shortLineBytes, Self.keptCapacity)
         startTimestampsMs.removeAll(keepingCapacity: true)
         histograms.removeAll(keepingCapacity: true)
         exemplars.removeAll(keepingCapacity: true)
@@ -112,7 +117,7 @@ import ApusModel
 
     private mutating func rebuild(entryCount: Int, hash: (Int) -> UInt64) {
         var size = 1024
-        while size < entryCount * 3 { size *= 2 }
+        while size < max(entryCount, expectedLines) * 3 { size *= 2 }
         if slots.count == size {
             for index in slots.indices { slots[index] = 0 }
         } else {
