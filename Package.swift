@@ -76,6 +76,7 @@ let modules: [Target] = [
         dependencies: [
             "ApusMetrics", "ApusEndpoint", .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "Instrumentation", package: "swift-distributed-tracing"),
             .product(name: "NIOCore", package: "swift-nio"),
         ],
         swiftSettings: strict),
@@ -131,13 +132,16 @@ let programs: [Target] = [
 let tests: [Target] = [
     // What tests of several modules share.
     .target(name: "RawHTTP", path: "Tests/RawHTTP", swiftSettings: strict),
+    .target(name: "AllocationCount", path: "Tests/AllocationCount"),
+    .target(name: "PEMFixtures", path: "Tests/PEMFixtures", swiftSettings: strict),
     .testTarget(name: "ApusBytesTests", dependencies: ["ApusBytes"], swiftSettings: strict),
     .testTarget(name: "ApusModelTests", dependencies: ["ApusBytes", "ApusModel"], swiftSettings: strict),
     .testTarget(
         name: "ApusExpositionTests", dependencies: ["ApusBytes", "ApusModel", "ApusExposition"], exclude: ["Golden"],
         swiftSettings: strict),
     .testTarget(
-        name: "ApusMetricsTests", dependencies: ["ApusBytes", "ApusModel", "ApusExposition", "ApusMetrics"], swiftSettings: strict),
+        name: "ApusMetricsTests",
+        dependencies: ["AllocationCount", "ApusBytes", "ApusModel", "ApusExposition", "ApusMetrics"], swiftSettings: strict),
     .testTarget(
         name: "ApusSwiftMetricsTests",
         dependencies: ["ApusMetrics", "ApusSwiftMetrics", .product(name: "CoreMetrics", package: "swift-metrics")],
@@ -193,8 +197,9 @@ let tests: [Target] = [
     .testTarget(
         name: "ApusHummingbirdTests",
         dependencies: [
-            "RawHTTP", "ApusMetrics", "ApusEndpoint", "ApusHummingbird", .product(name: "Hummingbird", package: "hummingbird"),
-            .product(name: "NIOCore", package: "swift-nio"),
+            "RawHTTP", "ApusMetrics", "ApusEndpoint", "ApusHummingbird", "ApusTracing",
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "Instrumentation", package: "swift-distributed-tracing"), .product(name: "NIOCore", package: "swift-nio"),
         ],
         swiftSettings: strict),
     .testTarget(
@@ -202,8 +207,9 @@ let tests: [Target] = [
     .testTarget(
         name: "ApusEndpointTLSTests",
         dependencies: [
-            "ApusMetrics", "ApusEndpoint", "ApusWebConfig", "ApusEndpointTLS", .product(name: "NIOCore", package: "swift-nio"),
-            .product(name: "NIOPosix", package: "swift-nio"), .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            "PEMFixtures", "ApusMetrics", "ApusEndpoint", "ApusWebConfig", "ApusEndpointTLS",
+            .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ],
         swiftSettings: strict),
     .testTarget(
@@ -220,8 +226,8 @@ let tests: [Target] = [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "ApusBytes", "ApusModel", "ApusStorage", "ApusTSDB", "ApusMetrics", "ApusEndpoint", "ApusEndpointTLS", "ApusSwiftMetrics",
-            "ApusCollectors", "ApusNIOMetrics", "ApusWebConfig", "apus", "shop-service", .product(name: "NIOPosix", package: "swift-nio"),
+            "PEMFixtures", "ApusBytes", "ApusModel", "ApusStorage", "ApusTSDB", "ApusMetrics", "ApusEndpoint", "ApusEndpointTLS",
+            "ApusSwiftMetrics", "ApusCollectors", "ApusNIOMetrics", "ApusWebConfig", "apus", "shop-service", .product(name: "NIOPosix", package: "swift-nio"),
         ],
         swiftSettings: strict),
     .testTarget(name: "RepositoryTests", swiftSettings: strict),

@@ -7,7 +7,14 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [.package(name: "apus", path: "..")],
     targets: [
-        .executableTarget(name: "apus-bench", dependencies: [.product(name: "ApusInternals", package: "apus")])
+        // A symbolic link to what the tests count with.
+        .target(name: "AllocationCount"),
+        .executableTarget(
+            name: "apus-bench",
+            dependencies: [
+                "AllocationCount",
+                .product(name: "ApusInternals", package: "apus"), .product(name: "ApusSwiftMetrics", package: "apus"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

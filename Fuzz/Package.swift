@@ -5,7 +5,10 @@ import PackageDescription
 let package = Package(
     name: "apus-fuzz",
     platforms: [.macOS(.v15)],
-    dependencies: [.package(name: "apus", path: "..")],
+    dependencies: [
+        .package(name: "apus", path: ".."),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    ],
     targets: [
         .target(name: "CFuzzDriver"),
         .executableTarget(
@@ -13,6 +16,11 @@ let package = Package(
             dependencies: [
                 "CFuzzDriver",
                 .product(name: "ApusInternals", package: "apus"),
+                .product(name: "ApusEndpoint", package: "apus"),
+                .product(name: "ApusEndpointTLS", package: "apus"),
+                .product(name: "ApusPush", package: "apus"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
     ],
     swiftLanguageModes: [.v6]

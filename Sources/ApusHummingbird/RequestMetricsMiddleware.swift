@@ -1,5 +1,6 @@
 public import ApusMetrics
 public import Hummingbird
+import Instrumentation
 
 /// What `RequestMetricsMiddleware` measures.
 public struct RequestMetricsOptions: Sendable {
@@ -30,6 +31,9 @@ public struct RequestMetricsOptions: Sendable {
 ///
 /// The route is the pattern, `/users/{id}`, and never the path: a path for each user, or for each guess of a scanner, would
 /// be a series each. Requests without a route have `none`, methods that HTTP does not know are `other`.
+///
+/// Exemplars, in a registry that takes them from traces (`TraceExemplars`), are of the span that is current where this
+/// middleware is called: add it after Hummingbird's `TracingMiddleware`.
 public struct RequestMetricsMiddleware<Context: RequestContext>: RouterMiddleware {
     private let requests: CounterFamily<String, String, Int>
     private let durations: HistogramFamily<String, String>
@@ -65,6 +69,8 @@ public struct RequestMetricsMiddleware<Context: RequestContext>: RouterMiddlewar
     {
         let start = ContinuousClock.now
         let method = methodLabel(request.method)
+        // The body is written when this has returned, and no span is current any more.
+        let trace = ServiceContext.current
         inFlight.increment()
         do {
             var response = try await next(request, context)
@@ -73,9 +79,11 @@ public struct RequestMetricsMiddleware<Context: RequestContext>: RouterMiddlewar
             // An answer may be a stream that goes on long after it was returned: it counts until it is written.
             let sent = ByteCount()
             let flight = RequestInFlight {
-                requestSizes?(method, route).observe(Double(requestBytes))
-                responseSizes?(method, route).observe(Double(sent.bytes))
-                finished(method, route, status, since: start)
+                ServiceContext.$current.withValue(trace) {
+                    requestSizes?.observe(Double(requestBytes), method, route)
+                    responseSizes?.observe(Double(sent.bytes), method, route)
+                    finished(method, route, status, since: start)
+                }
             }
             response.body = ResponseBody(contentLength: body.contentLength) { writer in
                 defer { flight.end() }
@@ -91,8 +99,8 @@ public struct RequestMetricsMiddleware<Context: RequestContext>: RouterMiddlewar
 
     private func finished(_ method: String, _ route: String, _ status: Int, since start: ContinuousClock.Instant) {
         inFlight.decrement()
-        requests(method, route, status).increment()
-        durations(method, route).observe((ContinuousClock.now - start) / .seconds(1))
+        requests.increment(method, route, status)
+        durations.observe((ContinuousClock.now - start) / .seconds(1), method, route)
     }
 
     private func routeLabel(_ context: Context) -> String {

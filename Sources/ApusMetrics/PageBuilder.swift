@@ -5,12 +5,24 @@ import ApusModel
 /// Puts together what a registry shows: declared families, those of included registries, and what collectors give.
 struct PageBuilder {
     private let registry: MetricRegistry
-    private let cores: [RegistryCore]
+    /// Those of included registries.
+    private let others: [RegistryCore]
 
     init(_ registry: MetricRegistry) {
         self.registry = registry
-        cores = registry.core.cores
+        others = registry.core.included
+        var wantsWait = prepare(registry.core)
+        for core in others where prepare(core) { wantsWait = true }
+        if wantsWait { CellStore.shared.waitForInside() }
     }
+
+    private func prepare(_ core: RegistryCore) -> Bool {
+        var wantsWait = false
+        for family in core.sortedFamilies where family.prepareForPage() { wantsWait = true }
+        return wantsWait
+    }
+
+    private var cores: [RegistryCore] { [registry.core] + others }
 
     /// All that has one name.
     private struct Group {
@@ -24,17 +36,22 @@ struct PageBuilder {
         let collected = self.collected(and: collected)
         var given: [UInt8] = []
         swap(&given, &page)
-        var writer = PageWriter(encoding, into: given)
+        // The writer must be the only owner, or it would copy what is there, and the memory that is left behind it.
+        var writer = PageWriter(encoding, into: consume given)
         // Names can only become one by escaping where there are others than classic ones.
-        let mayMeet = registry.names == .utf8 || cores.count > 1
-        if cores.count == 1, collected.isEmpty {
-            // The usual case: what is declared, in its order.
+        let mayMeet = registry.names == .utf8 || !others.isEmpty
+        if others.isEmpty, collected.isEmpty {
+            // The usual case: what is declared, in its order. If no value has changed, no memory is asked for either.
             let families = registry.core.sortedFamilies
             var index = 0
             while index < families.count {
                 var end = index + 1
                 while end < families.count, families[end].descriptor.name == families[index].descriptor.name { end += 1 }
-                write(Group(declared: Array(families[index..<end]), cores: 1), mayMeet, to: &writer)
+                if end == index + 1 {
+                    write(families[index], mayMeet, to: &writer)
+                } else {
+                    write(Group(declared: Array(families[index..<end]), cores: 1), mayMeet, to: &writer)
+                }
                 index = end
             }
         } else {
@@ -48,7 +65,9 @@ struct PageBuilder {
         groups(self.collected(and: collected)).map(merged).filter { !$0.points.isEmpty }
     }
 
-    private func collected(and later: [FamilySnapshot]) -> [FamilySnapshot] { cores.flatMap { $0.collectNow() } + later }
+    private func collected(and later: [FamilySnapshot]) -> [FamilySnapshot] {
+        registry.core.collectNow() + others.flatMap { $0.collectNow() } + later
+    }
 
     private func groups(_ collected: [FamilySnapshot]) -> [Group] {
         var groups: [ByteString: Group] = [:]
@@ -68,6 +87,10 @@ struct PageBuilder {
             if family.points.isEmpty || mayMeet && !writer.admit(family.name) { return }
             return writer.writeAdmitted(family)
         }
+        write(family, mayMeet, to: &writer)
+    }
+
+    private func write(_ family: any DeclaredFamily, _ mayMeet: Bool, to writer: inout PageWriter) {
         if mayMeet, !writer.admit(family.descriptor.name) { return }
         if !family.appendLines(writer.encoding, to: &writer.bytes) { writer.writeAdmitted(family.snapshot()) }
     }

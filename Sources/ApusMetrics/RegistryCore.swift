@@ -105,8 +105,12 @@ final class RegistryCore: Sendable {
         }
     }
 
-    /// This one and the cores of the registries that were included, directly or through others, each once.
-    var cores: [RegistryCore] {
+    /// This one and those of the registries that were included.
+    var cores: [RegistryCore] { [self] + included }
+
+    /// The cores of the registries that were included, directly or through others, each once, without this one.
+    var included: [RegistryCore] {
+        if state.withLock({ $0.included.isEmpty }) { return [] }
         var found: [RegistryCore] = [self]
         var next = 0
         while next < found.count {
@@ -115,7 +119,7 @@ final class RegistryCore: Sendable {
             }
             next += 1
         }
-        return found
+        return Array(found.dropFirst())
     }
 
     /// Whether there are collectors, of included registries too, that can only be waited for.

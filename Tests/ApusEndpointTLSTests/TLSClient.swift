@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import NIOSSL
+import PEMFixtures
 
 /// One request over TLS, and all that came back; nil when the connection failed or gave nothing.
 enum TLSClient {

@@ -4,6 +4,7 @@ import ApusMetrics
 import ApusWebConfig
 import Foundation
 import NIOSSL
+import PEMFixtures
 import Testing
 
 @Suite("Endpoint with a web configuration") struct WebConfigSecurityTests {

@@ -1,7 +1,9 @@
 import ApusEndpoint
 import ApusHummingbird
 import ApusMetrics
+import ApusTracing
 import Hummingbird
+import Instrumentation
 import NIOCore
 import RawHTTP
 import Testing
@@ -20,11 +22,14 @@ import Testing
     }
 
     /// Runs a server around `body`, which gets its port.
-    private func serve(_ registry: MetricRegistry, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
+    private func serve(
+        _ registry: MetricRegistry, outermost: Spans? = nil, _ body: @escaping @Sendable (Int) async throws -> Void
+    ) async throws {
         let router = Router()
         var options = RequestMetricsOptions()
         options.durationBuckets = [60]
         options.sizeBuckets = [10, 1_000]
+        if let outermost { router.add(middleware: outermost) }
         router.add(middleware: Forgetful())
         router.add(middleware: try RequestMetricsMiddleware(registry, options: options))
         router.get("/forgotten") { _, _ in "never seen" }
@@ -77,6 +82,40 @@ import Testing
             "http_requests_total{method=\"get\",route=\"/forgotten\",code=\"200\"} 1", "http_requests_in_flight 0",
         ] {
             #expect(page.contains(line + "\n"), "\(line)")
+        }
+    }
+
+    /// A span for each request, as `TracingMiddleware` has them with a tracer: current until the answer is returned.
+    private struct Spans: RouterMiddleware {
+        enum Key: ServiceContextKey { typealias Value = TraceExemplars.Identity }
+
+        func handle(
+            _ request: Request, context: BasicRequestContext, next: (Request, BasicRequestContext) async throws -> Response
+        ) async throws -> Response {
+            var span = ServiceContext.topLevel
+            span[Key.self] = .init(traceID: "4bf92f3577b34da6a3ce929d0e0e4736", spanID: "00f067aa0ba902b7")
+            return try await ServiceContext.$current.withValue(span) { try await next(request, context) }
+        }
+    }
+
+    @Test("requests in a span leave its identity with what is counted, though the body is written when the span has ended")
+    func exemplars() async throws {
+        let registry = MetricRegistry(exemplarProvider: TraceExemplars.provider { $0[Spans.Key.self] })
+        try await serve(registry, outermost: Spans()) { port in
+            _ = try await RawClient.get("/stream", port: port)
+            #expect(try await RawClient.get("/broken", port: port).status == 500)
+        }
+        var page: [UInt8] = []
+        registry.render(into: &page, as: .openMetrics)
+        let lines = String(decoding: page, as: UTF8.self).split(separator: "\n")
+        let exemplar = " # {span_id=\"00f067aa0ba902b7\",trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"} "
+        for prefix in [
+            "http_requests_total{method=\"get\",route=\"/stream\",code=\"200\"} 1",
+            "http_requests_total{method=\"get\",route=\"/broken\",code=\"500\"} 1",
+            "http_request_duration_seconds_bucket{method=\"get\",route=\"/stream\",le=\"60.0\"} 1",
+            "http_response_size_bytes_bucket{method=\"get\",route=\"/stream\",le=\"1000.0\"} 1",
+        ] {
+            #expect(lines.contains { $0.hasPrefix(prefix + exemplar) }, "\(prefix)")
         }
     }
 

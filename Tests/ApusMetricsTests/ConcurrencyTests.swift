@@ -1,4 +1,5 @@
 import ApusExposition
+import ApusModel
 import Foundation
 import Synchronization
 import Testing
@@ -91,6 +92,75 @@ import Testing
         #expect(kept.value == Double(Self.tasks * 5000))
     }
 
+    @Test("who increments series that are removed meanwhile adds to no other, and what is not removed loses nothing")
+    func removalWhileIncrementing() async throws {
+        let registry = MetricRegistry()
+        let family = try registry.counter("a_total", help: "", labels: .label("x", as: Int.self))
+        let times = try registry.histogram("t", help: "", buckets: [1], labels: .label("x", as: Int.self))
+        let others = try registry.counter("b_total", help: "", labels: .label("x", as: Int.self))
+        let running = Countdown(2)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    for round in 0..<Self.rounds {
+                        family.increment(round & 7)
+                        family.increment(-1)
+                        times.observe(2, round & 7)
+                        times.observe(2, -1)
+                    }
+                    running.finish()
+                }
+            }
+            group.addTask {
+                var round = 0
+                while !running.isFinished {
+                    family.remove(round & 7)
+                    times.remove(round & 7)
+                    if round & 255 == 0 { family.removeAll(where: [("x", "3")]) }
+                    // The cells that were just given back: nobody else may add to them.
+                    let fresh = others(round)
+                    fresh.increment(by: 3)
+                    if fresh.value != 3 { Issue.record("round \(round): \(fresh.value)") }
+                    others.remove(round)
+                    round += 1
+                    await Task.yield()
+                }
+            }
+        }
+        #expect(family(-1).value == Double(2 * Self.rounds))
+        #expect(times(-1).snapshot().counts == [0, UInt64(2 * Self.rounds)])
+        family.removeAll()
+        #expect((0..<8).allSatisfy { family($0).value == 0 })
+    }
+
+    @Test("series that expire are made anew by who still increments them, and those in use do not expire")
+    func expiryWhileIncrementing() async throws {
+        let time = SteppingTime()
+        let registry = MetricRegistry(time: time)
+        let family = try registry.counter("a_total", help: "", expiresAfterMs: 1000, labels: .label("x", as: Int.self))
+        let running = Countdown(2)
+        await withTaskGroup(of: Void.self) { group in
+            for task in 0..<2 {
+                group.addTask {
+                    for round in 0..<Self.rounds / 4 { family.increment(task == 0 ? round & 7 : 100) }
+                    running.finish()
+                }
+            }
+            group.addTask {
+                while !running.isFinished {
+                    time.step(600)
+                    _ = registry.renderText()
+                    await Task.yield()
+                }
+            }
+        }
+        for _ in 0..<4 {
+            time.step(600)
+            _ = registry.renderText()
+        }
+        #expect(family.count == 0)
+    }
+
     @Test("declaring the same from many threads gives one family")
     func declaration() async throws {
         let registry = MetricRegistry()
@@ -121,7 +191,8 @@ extension ConcurrencyTests {
     func stress() async throws {
         let registry = MetricRegistry()
         let counter = try registry.counter("c_total", help: "")
-        let family = try registry.counter("f_total", help: "", labels: .label("method", as: Method.self), .label("n", as: Int.self))
+        let family = try registry.counter(
+            "f_total", help: "", labels: .label("method", as: Method.self), .label("n", as: Int.self))
         let histogram = try registry.histogram("h", help: "", buckets: [0.5, 2])
         let labelled = try registry.histogram("l", help: "", buckets: [0.5, 2], labels: .label("n", as: Int.self))
         let running = Countdown(8)
@@ -191,6 +262,14 @@ extension ConcurrencyTests {
             }
         }
     }
+}
+
+/// A clock that goes on when it is told to.
+private final class SteppingTime: TimeSource {
+    private let ms = Atomic<Int64>(1_700_000_000_000)
+    func step(_ milliseconds: Int64) { ms.wrappingAdd(milliseconds, ordering: .relaxed) }
+    func wallMs() -> Int64 { ms.load(ordering: .relaxed) }
+    func monotonicNs() -> UInt64 { UInt64(clamping: ms.load(ordering: .relaxed)) &* 1_000_000 }
 }
 
 /// Tells when a number of tasks is done.

@@ -34,6 +34,19 @@ import Testing
         #expect(gauge.value == 1_700_000_001)
     }
 
+    @Test("errors are counted and go on to who called")
+    func errors() async throws {
+        struct Failure: Error, Equatable { let number: Int }
+        let counter = try MetricRegistry().counter("errors_total", help: "")
+        #expect(counter.countErrors { 3 } == 3)
+        #expect(throws: Failure(number: 1)) { try counter.countErrors { () throws(Failure) -> Int in throw Failure(number: 1) } }
+        #expect(await counter.countErrors { await Task.yield() } == ())
+        await #expect(throws: Failure(number: 2)) {
+            try await counter.countErrors { () async throws(Failure) -> Int in throw Failure(number: 2) }
+        }
+        #expect(counter.value == 2)
+    }
+
     @Test("timing observes once, also when the work throws")
     func timing() async throws {
         struct Failure: Error {}

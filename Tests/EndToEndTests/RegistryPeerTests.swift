@@ -7,6 +7,7 @@ import ApusSwiftMetrics
 import ApusWebConfig
 import Foundation
 import NIOPosix
+import PEMFixtures
 import Testing
 
 /// The registry library as Prometheus's own programs see it.
@@ -72,8 +73,8 @@ import Testing
         func write(_ name: String, _ text: String) throws {
             try text.write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
         }
-        try write("server.crt", EndpointCertificate.certificate)
-        try write("server.key", EndpointCertificate.key)
+        try write("server.crt", TestCertificates.serverCertificate)
+        try write("server.key", TestCertificates.serverKey)
         // The password is "secret".
         try write(
             "web.yml",
@@ -167,9 +168,9 @@ import Testing
         func write(_ name: String, _ text: String) throws {
             try text.write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
         }
-        try write("s.crt", EndpointCertificate.certificate)
-        try write("s.key", EndpointCertificate.key)
-        try write("other.key", EndpointCertificate.otherKey)
+        try write("s.crt", TestCertificates.serverCertificate)
+        try write("s.key", TestCertificates.serverKey)
+        try write("other.key", TestCertificates.otherKey)
         try write("web.yml", text)
         let check = try ChildProcess(promtool, ["check", "web-config", folder.appending(path: "web.yml").path], in: folder)
         _ = check.exitStatus()

@@ -20,7 +20,7 @@ import Testing
         ],
         "ApusWebConfig": ["ApusBytes", "ApusModel", "CCrypt", "Yams", "NIOCore", "NIOTLS", "NIOSSL"],
         "ApusEndpointTLS": ["ApusEndpoint", "ApusWebConfig", "NIOCore"],
-        "ApusHummingbird": ["ApusMetrics", "ApusEndpoint", "HTTPTypes", "Hummingbird", "NIOCore"],
+        "ApusHummingbird": ["ApusMetrics", "ApusEndpoint", "HTTPTypes", "Hummingbird", "Instrumentation", "NIOCore"],
         "ApusSwiftMetrics": ["ApusBytes", "ApusModel", "ApusMetrics", "CoreMetrics"],
         "ApusTracing": ["Instrumentation"],
         "ApusPush": ["ApusMetrics", "CCurl"],

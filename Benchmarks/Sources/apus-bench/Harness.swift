@@ -1,3 +1,4 @@
+import AllocationCount
 import ApusModel
 
 /// One thing measured: a name, what one operation is, and the work.
@@ -7,15 +8,21 @@ struct Benchmark {
     let unit: String
     /// What we expect and why, in a sentence.
     let sketch: String
+    /// How often the work may ask for memory, each time it runs; nil where nobody cares.
+    var allocations: Int?
     /// Prepares, then returns the work to time; the work returns how many units it did.
     let prepare: () throws -> () throws -> Int
 }
 
-/// Runs the work until half a second has passed, at least five times, and prints the best and the median run.
-func measure(_ benchmark: Benchmark) throws {
+/// Runs the work until half a second has passed, at least five times, and prints the best and the median run. False if it
+/// asked for memory more often than it may: the one thing here that is the same on every machine.
+func measure(_ benchmark: Benchmark) throws -> Bool {
     let clock = SystemTime()
     let work = try benchmark.prepare()
     _ = try work()
+    let allocationsBefore = allocation_count_of_thread()
+    _ = try work()
+    let allocations = Int(allocation_count_of_thread() - allocationsBefore)
     var nanoseconds: [Double] = []
     let began = clock.monotonicNs()
     while nanoseconds.count < 5 || (clock.monotonicNs() - began < 500_000_000 && nanoseconds.count < 1_000) {
@@ -30,6 +37,9 @@ func measure(_ benchmark: Benchmark) throws {
         "\(name)best \(rounded(best)) ns/\(benchmark.unit), median \(rounded(nanoseconds[nanoseconds.count / 2])), \(rounded(1_000 / best)) M/s"
     )
     print("    \(benchmark.sketch)")
+    guard let allowed = benchmark.allocations, allocation_count_is_supported() else { return true }
+    print("    asks for memory \(allocations) times, may \(allowed) times\(allocations > allowed ? ": TOO OFTEN" : "")")
+    return allocations <= allowed
 }
 
 func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }

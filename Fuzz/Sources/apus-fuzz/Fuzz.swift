@@ -14,7 +14,7 @@ import Glibc
     static let targets: [String: @Sendable ([UInt8]) -> Void] = [
         "double": double, "promql": promql, "regex": regex, "config": config, "xor": xor, "chunk": chunk,
         "wal-record": walRecord, "wal-segment": walSegment, "head-chunks": headChunks, "snapshot": snapshot,
-    ].merging(blockTargets) { $1 }.merging(pageTargets) { $1 }.merging(promqlTargets) { $1 }
+    ].merging(blockTargets) { $1 }.merging(pageTargets) { $1 }.merging(promqlTargets) { $1 }.merging(registryTargets) { $1 }
     nonisolated(unsafe) static var chosen: ([UInt8]) -> Void = { _ in }
 
     static func main() {

@@ -53,8 +53,11 @@ public struct PageWriter: Sendable {
 
     /// The page, with its end marked where the format wants that.
     public consuming func finish() -> [UInt8] {
-        if encoding.format == .openMetrics || encoding.format == .openMetrics2 { bytes.append(contentsOf: "# EOF\n".utf8) }
-        return bytes
+        let encoding = encoding
+        var writer = consume self
+        var page = writer.take()
+        if encoding.format == .openMetrics || encoding.format == .openMetrics2 { page.appendStatic("# EOF\n") }
+        return page
     }
 
     /// The bytes so far, with no second owner, so that appending does not copy them.

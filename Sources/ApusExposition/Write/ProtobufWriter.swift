@@ -9,6 +9,8 @@ import ApusModel
 struct ProtobufWriter {
     private let escaping: NameEscaping
     private(set) var bytes: [UInt8]
+    /// Where the values of counters, gauges and unknowns are.
+    private(set) var numberOffsets: [Int] = []
 
     /// Goes on writing behind `bytes`.
     init(_ bytes: consuming [UInt8], escaping: NameEscaping) {
@@ -51,12 +53,12 @@ struct ProtobufWriter {
                 switch family.type {
                 case .counter:
                     writer.message(3) {
-                        $0.double(1, value)
+                        $0.number(value)
                         if let exemplar { $0.write(2, exemplar) }
                         $0.time(3, point.createdMs)
                     }
-                case .unknown: writer.message(5) { $0.double(1, value) }
-                default: writer.message(2) { $0.double(1, value) }
+                case .unknown: writer.message(5) { $0.number(value) }
+                default: writer.message(2) { $0.number(value) }
                 }
             }
         case .summary(let summary):
@@ -99,6 +101,11 @@ struct ProtobufWriter {
             value(&writer)
             if let timestamp = point.timestampMs { writer.unsigned(6, UInt64(bitPattern: timestamp)) }
         }
+    }
+
+    private mutating func number(_ value: Double) {
+        double(1, value)
+        numberOffsets.append(bytes.count - 8)
     }
 
     private mutating func write(_ histogram: HistogramPoint) {
@@ -182,7 +189,7 @@ struct ProtobufWriter {
     }
     private mutating func double(_ number: UInt64, _ value: Double) {
         key(number, 1)
-        for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> UInt64(8 * shift))) }
+        for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: value.bitPattern &>> UInt64(8 &* shift))) }
     }
     private mutating func text(_ number: UInt64, _ text: ByteString) {
         if text.isEmpty { return }
@@ -215,6 +222,12 @@ struct ProtobufWriter {
             var prefix: [UInt8] = []
             prefix.appendUvarint(length)
             bytes.replaceSubrange(start...start, with: prefix)
+            // What stands behind has moved.
+            var index = numberOffsets.count
+            while index > 0, numberOffsets[index - 1] > start {
+                index -= 1
+                numberOffsets[index] += prefix.count - 1
+            }
         }
     }
 }

@@ -38,11 +38,17 @@ final class CellStore: @unchecked Sendable {
     private let crowdMutex: UnsafeMutablePointer<pthread_mutex_t>
     /// Calls `threadEnds` when a thread that has a record ends.
     private let key: pthread_key_t
+    /// Whether the kernel lets all threads pass a barrier when asked.
+    private let canOrderAll: Bool
+    /// Waits for what is inside that have begun, and the newest one that has ended.
+    private let waitsBegun = Atomic<UInt64>(0)
+    private let waitEnded = Atomic<UInt64>(0)
 
     private init() {
+        canOrderAll = cthreadrecord_register_barrier() == 0
         unsafe records = .allocate(capacity: Self.maxThreads + 1)
         for index in 0...Self.maxThreads { unsafe (records + index).initialize(to: Atomic(0)) }
-        unsafe crowd = Self.makeRecord()
+        unsafe crowd = Self.makeRecord(isFenced: !canOrderAll)
         unsafe crowdMutex = .allocate(capacity: 1)
         unsafe pthread_mutex_init(crowdMutex, nil)
         var key = pthread_key_t()
@@ -70,12 +76,16 @@ final class CellStore: @unchecked Sendable {
         return unsafe body(crowd)
     }
 
+    /// This thread's record, for one that has none yet; nil if there are `maxThreads`.
+    @inline(never)
+    func ownRecord() -> ThreadRecord.Pointer? { unsafe makeCurrent() }
+
     private func makeCurrent() -> ThreadRecord.Pointer? {
         let address = state.withLock { state -> UInt in
             if let idle = state.idle.popLast() { return idle }
             let count = recordCount.load(ordering: .relaxed)
             guard count <= Self.maxThreads else { return 0 }
-            let record = unsafe UInt(bitPattern: Self.makeRecord())
+            let record = unsafe UInt(bitPattern: Self.makeRecord(isFenced: !canOrderAll))
             unsafe records[count].store(record, ordering: .releasing)
             recordCount.store(count + 1, ordering: .releasing)
             return record
@@ -92,10 +102,10 @@ final class CellStore: @unchecked Sendable {
     }
 
     /// On a cache line of its own, two for the processors that fetch them in pairs.
-    private static func makeRecord() -> ThreadRecord.Pointer {
+    private static func makeRecord(isFenced: Bool) -> ThreadRecord.Pointer {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128)
         let record = unsafe memory.bindMemory(to: ThreadRecord.self, capacity: 1)
-        unsafe record.initialize(to: ThreadRecord())
+        unsafe record.initialize(to: ThreadRecord(isFenced: isFenced))
         return unsafe record
     }
 
@@ -172,18 +182,36 @@ final class CellStore: @unchecked Sendable {
         }
     }
 
+    /// What this thread stored before, every thread sees that begins a critical section from now on; and this thread sees
+    /// which of them began one before. A microsecond or two.
+    private func orderAll() {
+        guard canOrderAll, cthreadrecord_barrier() != 0 else { return }
+        // Forbidden since the start, by a filter of system calls. What a processor stores becomes visible by itself within
+        // less than a microsecond.
+        usleep(1000)
+    }
+
+    /// How many waits have begun: one that begins after this was read has a higher number.
+    var lastWait: UInt64 { waitsBegun.load(ordering: .sequentiallyConsistent) }
+    /// Whether a wait of a higher number has ended.
+    func hasWaited(since number: UInt64) -> Bool { waitEnded.load(ordering: .acquiring) > number }
+
     /// Waits until each thread that is inside a critical section now has left it.
     func waitForInside() {
+        let number = waitsBegun.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
+        orderAll()
         unsafe forEachRecord { record in
             let sequence = unsafe record.pointee.sequence.load(ordering: .sequentiallyConsistent)
             guard sequence & 1 == 1 else { return }
             // Nanoseconds, unless the thread was put aside.
             while unsafe record.pointee.sequence.load(ordering: .acquiring) == sequence { sched_yield() }
         }
+        waitEnded.max(number, ordering: .acquiringAndReleasing)
     }
 
     /// Threads that are inside now: which record, and its sequence.
     func inside() -> [Stay] {
+        orderAll()
         var stays: [Stay] = []
         unsafe forEachRecord { record in
             let sequence = unsafe record.pointee.sequence.load(ordering: .sequentiallyConsistent)

@@ -20,6 +20,10 @@ struct ThreadRecord: ~Copyable {
     let capacity = Atomic<Int>(0)
     /// The address of the directory, an array of chunk addresses; 0 for a chunk that was not made yet.
     let directory = Atomic<UInt>(0)
+    /// Whether its thread must order its memory accesses itself, because nobody else can: see `enter`.
+    let isFenced: Bool
+
+    init(isFenced: Bool) { self.isFenced = isFenced }
 
     typealias Pointer = UnsafeMutablePointer<ThreadRecord>
     typealias Cell = UnsafeMutablePointer<Atomic<UInt64>>
@@ -50,11 +54,20 @@ struct ThreadRecord: ~Copyable {
     // MARK: Critical sections
 
     /// Begins a critical section of the thread whose record this is. What the thread loads next with `sequentiallyConsistent`
-    /// is either newer than what a `Grace` asked for after its change, or that one sees this thread inside.
+    /// is either what somebody stored before he asked who is inside, or he sees this thread inside.
+    ///
+    /// That needs a barrier between the store here and the load after it: some twenty cycles, in which the processor
+    /// begins nothing else. It is needed only when somebody asks, which is seldom, so he who asks has the kernel let all
+    /// threads pass one (`CellStore.orderAll`), and here it is enough that the compiler keeps the order.
     @inline(__always)
     static func enter(_ record: Pointer) {
         let sequence = unsafe record.pointee.sequence.load(ordering: .relaxed)
-        unsafe record.pointee.sequence.store(sequence &+ 1, ordering: .sequentiallyConsistent)
+        if unsafe record.pointee.isFenced {
+            unsafe record.pointee.sequence.store(sequence &+ 1, ordering: .sequentiallyConsistent)
+        } else {
+            unsafe record.pointee.sequence.store(sequence &+ 1, ordering: .releasing)
+            cthreadrecord_compiler_fence()
+        }
     }
 
     @inline(__always)

@@ -12,11 +12,13 @@ import Synchronization
 
 /// The series of a family by their label values: found without a lock, made and removed under one.
 ///
-/// Open addressing over two parallel arrays, hashes and slots. A table has at least twice as many places as series;
-/// when it fills up a bigger copy takes its place by one store of a pointer.
+/// Open addressing, with at least twice as many places as series; when it fills up a bigger copy takes its place by one
+/// store of a pointer.
 ///
-///     table ──▶ ┌ hashes: 0 = free, 1 = removed, else the key's hash, stored last and with release
-///               └ slots:  key bytes (they live in the series), the series
+///     table ──▶ place │ hash         0 = free, 1 = removed, else the key's hash, stored last and with release
+///                     │ key          its bytes live in the series
+///                     │ cells        of a counter, if to update it is to add to them and nothing else
+///                     │ the series
 ///
 /// A reader may still stand in a table that was replaced, or at a series that was removed. Readers look things up inside
 /// a critical section (`ThreadRecord.enter`); what was taken out of the table is freed once every thread that was inside
@@ -25,17 +27,20 @@ import Synchronization
 final class ChildTable: @unchecked Sendable {
     // `@unchecked`: readers follow only `current`, published with release; everything else is under `state`.
 
-    @unsafe struct Slot {
-        let key: UnsafePointer<UInt8>
-        let keyCount: Int
-        let child: Unmanaged<Instrument>
+    /// 32 bytes: two in a cache line.
+    @unsafe struct Place: ~Copyable {
+        let hash = Atomic<UInt64>(0)
+        // Nobody looks at these before the hash is there.
+        var key: UnsafePointer<UInt8>?
+        var keyCount: Int32 = 0
+        /// The number of the cell for whole amounts; negative for what is not counted so simply.
+        var cells: Int32 = -1
+        var child: Unmanaged<Instrument>?
     }
 
-    /// One allocation of hashes and one of slots.
     @unsafe struct Table {
         let mask: Int
-        let hashes: UnsafeMutablePointer<Atomic<UInt64>>
-        let slots: UnsafeMutablePointer<Slot>
+        let places: UnsafeMutablePointer<Place>
     }
 
     /// Taken out of the table at some time, when those threads were inside a critical section.
@@ -57,9 +62,12 @@ final class ChildTable: @unchecked Sendable {
     }
 
     private static let removedHash: UInt64 = 1
+    /// Where a key without bytes is said to be.
+    private let emptyKey = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
 
     private let current: Atomic<UnsafeMutablePointer<Table>>
-    private let seed = UInt64.random(in: .min ... .max)
+    /// What the hash of a key begins with.
+    let seed = UInt64.random(in: .min ... .max)
     private let state = Locked(State())
 
     init() {
@@ -72,74 +80,102 @@ final class ChildTable: @unchecked Sendable {
             for retired in state.retired { if let table = unsafe retired.table { unsafe Self.free(table) } }
         }
         unsafe Self.free(current.load(ordering: .relaxed))
+        unsafe emptyKey.deallocate()
     }
 
     // MARK: Reading
 
     /// The series with this key, or nil.
     @inline(__always)
-    func find(_ key: UnsafePointer<UInt8>, count: Int) -> Instrument? {
-        guard let record = unsafe ThreadRecord.current else { return unsafe findSlowly(key, count) }
+    func find(_ key: SeriesKey) -> Instrument? {
+        guard let record = unsafe ThreadRecord.current else { return unsafe findSlowly(key) }
         unsafe ThreadRecord.enter(record)
-        let child = unsafe lookUp(key, count: count)?.takeUnretainedValue()
+        let child = unsafe lookUp(key)?.pointee.child?.takeUnretainedValue()
         unsafe ThreadRecord.leave(record)
         return child
     }
 
     @inline(never)
-    private func findSlowly(_ key: UnsafePointer<UInt8>, _ count: Int) -> Instrument? {
+    private func findSlowly(_ key: SeriesKey) -> Instrument? {
         unsafe CellStore.withRecord { record in
             unsafe ThreadRecord.enter(record)
-            let child = unsafe lookUp(key, count: count)?.takeUnretainedValue()
+            let child = unsafe lookUp(key)?.pointee.child?.takeUnretainedValue()
             unsafe ThreadRecord.leave(record)
             return child
         }
     }
 
-    /// The series with this key, or nil, for who stands inside a critical section: it lives until the end of that.
+    /// The place of the series with this key, or nil, for who stands inside a critical section: place and series live until
+    /// the end of that.
     @inline(__always)
-    func lookUp(_ key: UnsafePointer<UInt8>, count: Int) -> Unmanaged<Instrument>? {
-        let hash = unsafe Self.usable(hashBytes(key, count: count, seed: seed))
+    func lookUp(_ key: SeriesKey) -> UnsafeMutablePointer<Place>? {
         // Sequentially consistent: either this reader sees the new table, or who frees sees this reader.
-        return unsafe Self.find(key, count: count, hash: hash, in: current.load(ordering: .sequentiallyConsistent))
+        unsafe Self.find(key, in: current.load(ordering: .sequentiallyConsistent))
     }
 
     @inline(__always)
-    private static func find(
-        _ key: UnsafePointer<UInt8>?, count: Int, hash: UInt64, in pointer: UnsafeMutablePointer<Table>
-    ) -> Unmanaged<Instrument>? {
+    private static func find(_ key: SeriesKey, in pointer: UnsafeMutablePointer<Table>) -> UnsafeMutablePointer<Place>? {
         let table = unsafe pointer.pointee
-        var place = unsafe Int(truncatingIfNeeded: hash) & table.mask
-        // Ends: at least half of the places are free. SAFETY: `place` is masked, a slot is complete when its hash shows,
-        // and `key` is nil only when `count` is 0.
+        let hash = unsafe usable(key.hash)
+        var index = unsafe Int(truncatingIfNeeded: hash) & table.mask
+        // Ends: at least half of the places are free. SAFETY: `index` is masked, and a place is complete when its hash shows.
         while true {
-            let found = unsafe table.hashes[place].load(ordering: .acquiring)
+            let place = unsafe table.places + index
+            let found = unsafe place.pointee.hash.load(ordering: .acquiring)
             if found == hash {
-                let slot = unsafe table.slots[place]
-                if unsafe slot.keyCount == count, unsafe count == 0 || memcmp(slot.key, key.unsafelyUnwrapped, count) == 0 {
-                    return unsafe slot.child
+                if unsafe Int(place.pointee.keyCount) == key.count, let known = unsafe place.pointee.key,
+                    unsafe isEqual(known, key.start, count: key.count)
+                {
+                    return unsafe place
                 }
             } else if found == 0 {
                 return nil
             }
-            place = unsafe (place &+ 1) & table.mask
+            index = unsafe (index &+ 1) & table.mask
         }
     }
 
+    /// Keys are short: no call of memcmp.
+    @inline(__always)
+    private static func isEqual(_ left: UnsafePointer<UInt8>, _ right: UnsafePointer<UInt8>, count: Int) -> Bool {
+        let left = unsafe UnsafeRawPointer(left)
+        let right = unsafe UnsafeRawPointer(right)
+        var offset = 0
+        // SAFETY: every load ends at or before `count`.
+        while offset &+ 8 <= count {
+            let a = unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            let b = unsafe right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            if a != b { return false }
+            offset &+= 8
+        }
+        if offset == count { return true }
+        if count >= 8 {
+            let a = unsafe left.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            let b = unsafe right.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            return a == b
+        }
+        // A key that is not empty has four bytes of a length at least.
+        if count >= 4 {
+            let a = unsafe left.loadUnaligned(as: UInt32.self)
+            let b = unsafe right.loadUnaligned(as: UInt32.self)
+            let c = unsafe left.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            let d = unsafe right.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            return a == b && c == d
+        }
+        return unsafe memcmp(left, right, count) == 0
+    }
+
     /// 0 and 1 mean something else in a table.
+    @inline(__always)
     private static func usable(_ hash: UInt64) -> UInt64 { hash | 2 }
 
     // MARK: Changing
 
     /// The series with this key, made by `make` if there is none and fewer than `limit`; nil at the limit.
     func findOrInsert(_ key: [UInt8], limit: Int, make: () -> Instrument) -> Instrument? {
-        let hash = Self.usable(hashBytes(key.span, seed: seed))
+        let hash = LabelHash.hash(key, seed: seed)
         return state.withLock { state -> Instrument? in
-            let present = unsafe key.withUnsafeBufferPointer { bytes in
-                unsafe Self.find(bytes.baseAddress, count: bytes.count, hash: hash, in: current.load(ordering: .relaxed))?
-                    .takeUnretainedValue()
-            }
-            if let present { return present }
+            if let place = unsafe place(of: key, hash) { return unsafe place.pointee.child?.takeUnretainedValue() }
             guard state.count < limit else { return nil }
             let places = unsafe current.load(ordering: .relaxed).pointee.mask + 1
             if (state.usedPlaces + 1) * 2 > places { rebuild(&state, places: max(8, Self.places(for: state.count + 1))) }
@@ -150,10 +186,7 @@ final class ChildTable: @unchecked Sendable {
             state.usedPlaces += 1
             state.sorted = nil
             state.version &+= 1
-            // The key lies in the series, which lives at least as long as its slot can be seen.
-            unsafe Self.insert(
-                Slot(key: child.keyStart, keyCount: child.keyCount, child: .passUnretained(child)), hash: hash,
-                into: current.load(ordering: .relaxed))
+            unsafe Self.insert(child, hash: Self.usable(hash), into: current.load(ordering: .relaxed))
             reclaim(&state)
             return child
         }
@@ -164,11 +197,12 @@ final class ChildTable: @unchecked Sendable {
         state.withLock { state in
             var gone: [Instrument] = []
             let table = unsafe current.load(ordering: .relaxed).pointee
-            for place in unsafe 0...table.mask {
-                guard unsafe table.hashes[place].load(ordering: .relaxed) > Self.removedHash else { continue }
-                let child = unsafe table.slots[place].child.takeUnretainedValue()
-                guard shouldGo(child) else { continue }
-                unsafe table.hashes[place].store(Self.removedHash, ordering: .sequentiallyConsistent)
+            for index in unsafe 0...table.mask {
+                let place = unsafe table.places + index
+                guard unsafe place.pointee.hash.load(ordering: .relaxed) > Self.removedHash,
+                    let child = unsafe place.pointee.child?.takeUnretainedValue(), shouldGo(child)
+                else { continue }
+                unsafe place.pointee.hash.store(Self.removedHash, ordering: .sequentiallyConsistent)
                 gone.append(child)
             }
             forget(gone, &state)
@@ -178,20 +212,23 @@ final class ChildTable: @unchecked Sendable {
 
     /// Whether there was a series with this key.
     func remove(_ key: [UInt8]) -> Bool {
-        let hash = Self.usable(hashBytes(key.span, seed: seed))
+        let hash = LabelHash.hash(key, seed: seed)
         return state.withLock { state in
-            let table = unsafe current.load(ordering: .relaxed).pointee
-            var place = unsafe Int(truncatingIfNeeded: hash) & table.mask
-            while true {
-                let found = unsafe table.hashes[place].load(ordering: .relaxed)
-                if found == 0 { return false }
-                if found == hash, case let child = unsafe table.slots[place].child.takeUnretainedValue(), child.hasKey(key) {
-                    unsafe table.hashes[place].store(Self.removedHash, ordering: .sequentiallyConsistent)
-                    forget([child], &state)
-                    return true
-                }
-                place = unsafe (place &+ 1) & table.mask
+            guard let place = unsafe place(of: key, hash), let child = unsafe place.pointee.child?.takeUnretainedValue() else {
+                return false
             }
+            unsafe place.pointee.hash.store(Self.removedHash, ordering: .sequentiallyConsistent)
+            forget([child], &state)
+            return true
+        }
+    }
+
+    /// For who holds the lock.
+    private func place(of key: [UInt8], _ hash: UInt64) -> UnsafeMutablePointer<Place>? {
+        unsafe key.withUnsafeBufferPointer { bytes in
+            // SAFETY: where there are no bytes none is read, and any address will do.
+            let start = unsafe bytes.baseAddress ?? UnsafePointer(emptyKey)
+            return unsafe Self.find(SeriesKey(start: start, count: bytes.count, hash: hash), in: current.load(ordering: .relaxed))
         }
     }
 
@@ -246,34 +283,42 @@ final class ChildTable: @unchecked Sendable {
     }
 
     private static func makeTable(places: Int) -> UnsafeMutablePointer<Table> {
-        let hashes = UnsafeMutablePointer<Atomic<UInt64>>.allocate(capacity: places)
-        for index in 0..<places { unsafe (hashes + index).initialize(to: Atomic(0)) }
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: unsafe places * MemoryLayout<Place>.stride, alignment: 64)
+        let start = unsafe memory.bindMemory(to: Place.self, capacity: places)
+        for index in 0..<places { unsafe (start + index).initialize(to: Place()) }
         let table = UnsafeMutablePointer<Table>.allocate(capacity: 1)
-        unsafe table.initialize(to: Table(mask: places - 1, hashes: hashes, slots: .allocate(capacity: places)))
+        unsafe table.initialize(to: Table(mask: places - 1, places: start))
         return unsafe table
     }
 
     private static func free(_ table: UnsafeMutablePointer<Table>) {
-        unsafe table.pointee.hashes.deallocate()
-        unsafe table.pointee.slots.deallocate()
+        unsafe table.pointee.places.deallocate()
         unsafe table.deallocate()
     }
 
-    private static func insert(_ slot: Slot, hash: UInt64, into pointer: UnsafeMutablePointer<Table>) {
+    private static func insert(_ child: Instrument, hash: UInt64, into pointer: UnsafeMutablePointer<Table>) {
         let table = unsafe pointer.pointee
-        var place = unsafe Int(truncatingIfNeeded: hash) & table.mask
-        // A removed place is not used again before the next table: a reader may be looking at its slot.
-        while unsafe table.hashes[place].load(ordering: .relaxed) != 0 { place = unsafe (place &+ 1) & table.mask }
-        unsafe (table.slots + place).initialize(to: slot)
-        unsafe table.hashes[place].store(hash, ordering: .releasing)
+        var index = unsafe Int(truncatingIfNeeded: hash) & table.mask
+        // A removed place is not used again before the next table: a reader may be looking at it.
+        while unsafe table.places[index].hash.load(ordering: .relaxed) != 0 { index = unsafe (index &+ 1) & table.mask }
+        let place = unsafe table.places + index
+        // The key lies in the series, which lives at least as long as its place can be seen.
+        unsafe place.pointee.key = unsafe UnsafePointer(child.keyStart)
+        unsafe place.pointee.keyCount = Int32(clamping: child.keyCount)
+        unsafe place.pointee.cells = child.simpleCell
+        unsafe place.pointee.child = unsafe .passUnretained(child)
+        unsafe place.pointee.hash.store(hash, ordering: .releasing)
     }
 
     private func rebuild(_ state: inout State, places: Int) {
         let old = unsafe current.load(ordering: .relaxed)
         let new = unsafe Self.makeTable(places: places)
-        for place in unsafe 0...old.pointee.mask {
-            let hash = unsafe old.pointee.hashes[place].load(ordering: .relaxed)
-            if hash > Self.removedHash { unsafe Self.insert(old.pointee.slots[place], hash: hash, into: new) }
+        for index in unsafe 0...old.pointee.mask {
+            let place = unsafe old.pointee.places + index
+            let hash = unsafe place.pointee.hash.load(ordering: .relaxed)
+            if hash > Self.removedHash, let child = unsafe place.pointee.child?.takeUnretainedValue() {
+                unsafe Self.insert(child, hash: hash, into: new)
+            }
         }
         state.usedPlaces = state.count
         unsafe current.store(new, ordering: .sequentiallyConsistent)

@@ -14,8 +14,12 @@ final class FamilyCore: DeclaredFamily {
     private let overflow = Locked<Instrument?>(nil)
     private let make: @Sendable (InstrumentSeed) -> Instrument
     private let caches = Locked<[LineCache]>([])
+    private let message = Locked<MessageCache?>(nil)
 
-    init(_ descriptor: FamilyDescriptor, limit: Int, context: RegistryContext, make: @escaping @Sendable (InstrumentSeed) -> Instrument) {
+    init(
+        _ descriptor: FamilyDescriptor, limit: Int, context: RegistryContext,
+        make: @escaping @Sendable (InstrumentSeed) -> Instrument
+    ) {
         self.descriptor = descriptor
         self.limit = limit
         self.context = context
@@ -24,12 +28,15 @@ final class FamilyCore: DeclaredFamily {
 
     // MARK: Looking up
 
-    @usableFromInline func find(_ key: UnsafePointer<UInt8>, count: Int) -> Instrument {
-        if let child = unsafe children.find(key, count: count) {
+    /// What the hash of a key begins with.
+    var seed: UInt64 { children.seed }
+
+    @usableFromInline func find(_ key: SeriesKey) -> Instrument {
+        if let child = unsafe children.find(key) {
             child.touch()
             return child
         }
-        return unsafe findOrMake(Array(UnsafeBufferPointer(start: key, count: count)))
+        return unsafe findOrMake(key.bytes)
     }
 
     @inline(never)
@@ -55,45 +62,53 @@ final class FamilyCore: DeclaredFamily {
     // The series is used inside the critical section that keeps it alive, so that its reference count, which threads
     // would fight for, is not touched. Only what adds to cells is done there.
 
-    @usableFromInline func increment(_ key: UnsafePointer<UInt8>, count: Int, by amount: UInt64) {
-        if let record = unsafe ThreadRecord.current {
+    @usableFromInline func increment(_ key: SeriesKey, by amount: Int) {
+        if amount >= 0, let record = unsafe ThreadRecord.current {
             unsafe ThreadRecord.enter(record)
-            // SAFETY: the family of a counter's handle has only counters, which live while somebody is inside.
-            let isDone = unsafe children.lookUp(key, count: count)?._withUnsafeGuaranteedRef {
-                unsafe unsafeDowncast($0, to: Counter.self).addInside(amount, in: record)
+            // The series itself is not looked at: its place tells the cell.
+            var isDone = false
+            if let place = unsafe children.lookUp(key), unsafe place.pointee.cells >= 0,
+                let cell = unsafe ThreadRecord.cell(Int(place.pointee.cells), in: record)
+            {
+                unsafe Counter.add(UInt64(amount), to: cell)
+                isDone = true
             }
             unsafe ThreadRecord.leave(record)
-            if isDone == true { return }
+            if isDone { return }
         }
-        unsafe incrementSlowly(key, count, amount)
+        unsafe incrementSlowly(key, amount)
     }
 
     @inline(never)
-    private func incrementSlowly(_ key: UnsafePointer<UInt8>, _ count: Int, _ amount: UInt64) {
-        unsafe unsafeDowncast(find(key, count: count), to: Counter.self).add(amount)
+    private func incrementSlowly(_ key: SeriesKey, _ amount: Int) {
+        // SAFETY: the family of a counter's handle has only counters.
+        unsafe unsafeDowncast(find(key), to: Counter.self).increment(by: amount)
     }
 
-    @usableFromInline func observe(_ key: UnsafePointer<UInt8>, count: Int, _ value: Double) {
+    @usableFromInline func observe(_ key: SeriesKey, _ value: Double) {
         if let record = unsafe ThreadRecord.current {
             unsafe ThreadRecord.enter(record)
             // SAFETY: the family of a histogram's handle has only histograms, which live while somebody is inside.
-            let isDone = unsafe children.lookUp(key, count: count)?._withUnsafeGuaranteedRef {
+            let isDone = unsafe children.lookUp(key)?.pointee.child?._withUnsafeGuaranteedRef {
                 unsafe unsafeDowncast($0, to: Histogram.self).observeInside(value, in: record)
             }
             unsafe ThreadRecord.leave(record)
             if isDone == true { return }
         }
-        unsafe observeSlowly(key, count, value)
+        unsafe observeSlowly(key, value)
     }
 
     @inline(never)
-    private func observeSlowly(_ key: UnsafePointer<UInt8>, _ count: Int, _ value: Double) {
-        unsafe unsafeDowncast(find(key, count: count), to: Histogram.self).observe(value)
+    private func observeSlowly(_ key: SeriesKey, _ value: Double) {
+        // SAFETY: the family of a histogram's handle has only histograms.
+        unsafe unsafeDowncast(find(key), to: Histogram.self).observe(value)
     }
 
     // MARK: Removing
 
-    @usableFromInline func remove(_ key: [UInt8]) -> Bool { children.remove(key) }
+    @usableFromInline func remove(_ key: SeriesKey) -> Bool { unsafe children.remove(key.bytes) }
+
+    func remove(_ key: [UInt8]) -> Bool { children.remove(key) }
 
     @usableFromInline func removeAll() {
         children.removeAll()
@@ -155,19 +170,46 @@ final class FamilyCore: DeclaredFamily {
         return left.count < right.count
     }
 
-    func points() -> [MetricPoint] {
-        shown().children.map { child in
+    func prepareForPage() -> Bool {
+        guard descriptor.type == .histogram else { return false }
+        return shown().children.reduce(false) { $1.prepareForPage() || $0 }
+    }
+
+    func points() -> [MetricPoint] { points(of: shown().children) }
+
+    private func points(of children: [Instrument]) -> [MetricPoint] {
+        children.map { child in
             MetricPoint(labels: labelsOf(child), value: child.currentValue(), createdMs: child.countsSinceMs)
         }
     }
 
+    private func appendMessage(_ escaping: NameEscaping, to page: inout [UInt8]) -> Bool {
+        switch descriptor.type {
+        case .counter, .gauge, .unknown, .info: break
+        default: return false
+        }
+        let (children, version) = shown()
+        if children.isEmpty { return true }
+        // Exemplars change from page to page.
+        if children.contains(where: { $0.hasExemplars }) { return false }
+        return message.withLock { cached in
+            if cached?.version == version, cached?.escaping == escaping, cached?.append(to: &page) == true { return true }
+            let family = FamilySnapshot(
+                name: descriptor.name, help: descriptor.help, unit: descriptor.unit, type: descriptor.type,
+                points: points(of: children))
+            cached = MessageCache(family, of: children, version: version, escaping: escaping)
+            return cached?.append(to: &page) ?? false
+        }
+    }
+
     func appendLines(_ encoding: PageEncoding, to page: inout [UInt8]) -> Bool {
-        guard encoding.format != .protobuf, encoding.format != .openMetrics2, !encoding.writesCreatedSeries else { return false }
+        if encoding.format == .protobuf { return appendMessage(encoding.escaping, to: &page) }
+        guard encoding.format != .openMetrics2, !encoding.writesCreatedSeries else { return false }
         let (children, version) = shown()
         if children.isEmpty { return true }
         let isOpenMetrics = encoding.format == .openMetrics
         // Exemplars change from page to page.
-        if isOpenMetrics, children.contains(where: \.hasExemplars) { return false }
+        if isOpenMetrics, children.contains(where: { $0.hasExemplars }) { return false }
         let descriptor = descriptor
         return caches.withLock { caches in
             let index: Int
@@ -177,7 +219,8 @@ final class FamilyCore: DeclaredFamily {
                 // One for the server, one for who looks with another program.
                 if caches.count >= 2 { caches.removeFirst() }
                 let lines = TextLines(
-                    name: descriptor.name, help: descriptor.help, unit: descriptor.unit, type: descriptor.type, encoding: encoding)
+                    name: descriptor.name, help: descriptor.help, unit: descriptor.unit, type: descriptor.type, encoding: encoding
+                )
                 caches.append(LineCache(lines))
                 index = caches.count - 1
             }
@@ -186,12 +229,6 @@ final class FamilyCore: DeclaredFamily {
             }
             return caches[index].append(to: &page)
         }
-    }
-}
-
-extension Instrument {
-    func hasKey(_ key: [UInt8]) -> Bool {
-        unsafe keyCount == key.count && equalBytes(key.span, UnsafeBufferPointer(start: keyStart, count: keyCount).span)
     }
 }
 

@@ -85,6 +85,8 @@ extension MetricRegistry {
 /// What a registry asks of whatever it shows.
 protocol DeclaredFamily: AnyObject, Sendable {
     var descriptor: FamilyDescriptor { get }
+    /// Begins a page: see `Instrument.prepareForPage`.
+    func prepareForPage() -> Bool
     /// What it says now; no points when it has no series.
     func points() -> [MetricPoint]
     /// Appends header and lines if it has them ready for this encoding; false if the points must be asked for.
@@ -92,6 +94,8 @@ protocol DeclaredFamily: AnyObject, Sendable {
 }
 
 extension DeclaredFamily {
+    func prepareForPage() -> Bool { false }
+
     func snapshot() -> FamilySnapshot {
         FamilySnapshot(
             name: descriptor.name, help: descriptor.help, unit: descriptor.unit, type: descriptor.type, points: points())

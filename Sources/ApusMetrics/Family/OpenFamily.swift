@@ -19,9 +19,10 @@ public struct OpenFamily<Metric: Instrument>: Sendable {
     /// - Throws: what is wrong with a label's name.
     public func callAsFunction(_ labels: [(String, String)]) throws(MetricError) -> Metric {
         let key = try key(labels)
+        let hash = LabelHash.hash(key, seed: core.seed)
         let child = unsafe key.withUnsafeBufferPointer { key -> Instrument in
             // SAFETY: the key is not empty, so that it has an address, and `find` does not keep it.
-            unsafe core.find(key.baseAddress.unsafelyUnwrapped, count: key.count)
+            unsafe core.find(SeriesKey(start: key.baseAddress.unsafelyUnwrapped, count: key.count, hash: hash))
         }
         // SAFETY: the registry makes only `Metric`s in the family of which this is a handle.
         return unsafe unsafeDowncast(child, to: Metric.self)

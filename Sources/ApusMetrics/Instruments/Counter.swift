@@ -33,8 +33,11 @@ public final class Counter: Instrument, @unchecked Sendable {
         // The comparison is false for NaN too.
         guard amount >= 0, amount < .infinity else { return context.faults.count(.badIncrement) }
         if amount < 4_294_967_296, case let integer = UInt64(amount), Double(integer) == amount { return add(integer) }
-        guard cells >= 0 else { return context.faults.count(.exhaustedCells) }
-        unsafe CellStore.withRecord { record in unsafe addFraction(amount, in: record) }
+        if let record = unsafe ThreadRecord.current, cells >= 0, let cell = unsafe ThreadRecord.cell(cells, in: record) {
+            unsafe Self.addFraction(amount, to: cell)
+        } else {
+            addFractionSlowly(amount)
+        }
         if !duties.isEmpty { doDuties(value: amount) }
     }
 
@@ -45,46 +48,67 @@ public final class Counter: Instrument, @unchecked Sendable {
         keepExemplar(exemplar, value: amount)
     }
 
+    /// Counts one if `body` throws, whatever it is, and throws it on.
+    @inlinable public func countErrors<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        do { return try body() } catch {
+            increment()
+            throw error
+        }
+    }
+
+    /// Counts one if `body` throws, whatever it is, and throws it on.
+    @inlinable public nonisolated(nonsending) func countErrors<Result, Failure: Error>(
+        _ body: nonisolated(nonsending) () async throws(Failure) -> Result
+    ) async throws(Failure) -> Result {
+        do { return try await body() } catch {
+            increment()
+            throw error
+        }
+    }
+
     // No closure on the way: it would hold the counter, and threads would fight for its reference count.
     @inline(__always)
     func add(_ amount: UInt64) {
         if let record = unsafe ThreadRecord.current, cells >= 0, let cell = unsafe ThreadRecord.cell(cells, in: record) {
-            unsafe add(amount, to: cell, in: record)
+            unsafe Self.add(amount, to: cell)
         } else {
             addSlowly(amount)
         }
         if !duties.isEmpty { doDuties(value: Double(amount)) }
     }
 
-    /// Adds to a cell of this thread.
+    /// Adds to a cell of this thread, the one for whole amounts of a counter.
     @inline(__always)
-    private func add(_ amount: UInt64, to cell: ThreadRecord.Cell, in record: ThreadRecord.Pointer) {
+    static func add(_ amount: UInt64, to cell: ThreadRecord.Cell) {
         let (sum, overflow) = unsafe cell.pointee.load(ordering: .relaxed).addingReportingOverflow(amount)
         unsafe cell.pointee.store(sum, ordering: .relaxed)
         // A counter does not wrap: what the cell cannot hold goes on in the other, at a double's precision.
-        if overflow { unsafe addFraction(18_446_744_073_709_551_616, in: record) }
+        if overflow { unsafe carry(to: cell) }
+    }
+
+    @inline(never)
+    private static func carry(to cell: ThreadRecord.Cell) { unsafe addFraction(18_446_744_073_709_551_616, to: cell) }
+
+    /// Adds to the cell behind that one.
+    @inline(__always)
+    private static func addFraction(_ amount: Double, to cell: ThreadRecord.Cell) {
+        unsafe cell[1].store((cell[1].loadDouble() + amount).bitPattern, ordering: .relaxed)
     }
 
     /// Adds in a thread that has no record yet, or that has not touched these cells.
     @inline(never)
     private func addSlowly(_ amount: UInt64) {
         guard cells >= 0 else { return context.faults.count(.exhaustedCells) }
-        unsafe CellStore.withRecord { record in unsafe add(amount, to: CellStore.cell(cells, in: record), in: record) }
-    }
-
-    /// Adds to the cells of the thread whose record this is, if an update needs nothing else; false if it does.
-    @inline(__always)
-    func addInside(_ amount: UInt64, in record: ThreadRecord.Pointer) -> Bool {
-        guard duties.isEmpty, cells >= 0, let cell = unsafe ThreadRecord.cell(cells, in: record) else { return false }
-        unsafe add(amount, to: cell, in: record)
-        return true
+        unsafe CellStore.withRecord { record in unsafe Self.add(amount, to: CellStore.cell(cells, in: record)) }
     }
 
     @inline(never)
-    private func addFraction(_ amount: Double, in record: ThreadRecord.Pointer) {
-        let cell = unsafe CellStore.cell(cells + 1, in: record)
-        unsafe cell.pointee.store((cell.pointee.loadDouble() + amount).bitPattern, ordering: .relaxed)
+    private func addFractionSlowly(_ amount: Double) {
+        guard cells >= 0 else { return context.faults.count(.exhaustedCells) }
+        unsafe CellStore.withRecord { record in unsafe Self.addFraction(amount, to: CellStore.cell(cells, in: record)) }
     }
+
+    override var simpleCell: Int32 { duties.isEmpty ? Int32(clamping: cells) : -1 }
 
     /// The sum of all increments since it was made or reset.
     public var value: Double {

@@ -169,15 +169,22 @@ public final class Histogram: Instrument, @unchecked Sendable {
         public var count: UInt64 { counts.isEmpty ? native.map(\.countWord) ?? 0 : counts.reduce(0, &+) }
     }
 
-    public func snapshot() -> Snapshot {
-        if let cells { return cells.snapshot() }
+    public func snapshot() -> Snapshot { snapshot(ofPage: false) }
+
+    private func snapshot(ofPage: Bool) -> Snapshot {
+        if let cells { return cells.snapshot(ofPage: ofPage) }
         return locked?.withLock { counted in
             Snapshot(counts: counted.counts, sum: counted.sum, native: counted.native.histogram(sum: counted.sum))
         } ?? Snapshot(counts: [], sum: 0)
     }
 
+    override func prepareForPage() -> Bool {
+        cells?.turn()
+        return cells != nil
+    }
+
     override func currentValue() -> PointValue {
-        let snapshot = snapshot()
+        let snapshot = snapshot(ofPage: true)
         let native = locked?.withLock { $0.nativeExemplars } ?? []
         return .histogram(
             HistogramPoint(

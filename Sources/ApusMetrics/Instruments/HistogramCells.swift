@@ -10,6 +10,9 @@ import Synchronization
 /// A page must not show a sum without its count. So a snapshot makes the other half the hot one, waits until no thread
 /// stands in the middle of an observation (nanoseconds), and reads the half that is now still. Nothing is moved: what the
 /// hot half held when it became hot is what was read the last time it was still, and has not changed in between.
+///
+/// To wait for all threads takes longer than to read. So a page first turns the halves of all its histograms (`turn`), then
+/// waits once, and then reads each.
 @safe
 final class HistogramCells: @unchecked Sendable {
     // `@unchecked`: the bounds are constant and belong to the shape, which it keeps.
@@ -27,6 +30,9 @@ final class HistogramCells: @unchecked Sendable {
     private struct Read {
         var sums = [0.0, 0.0]
         var counts: [[UInt64]]
+        /// Whether the halves were turned and the still one has not been read yet; and the last wait that began before.
+        var isTurned = false
+        var turnedAfter: UInt64 = 0
     }
     private var size: Int { shape.bounds.count + 2 }
 
@@ -78,13 +84,18 @@ final class HistogramCells: @unchecked Sendable {
         unsafe cells[1 &+ bucket].store(count &+ 1, ordering: .relaxed)
     }
 
-    /// All observations that were finished, and no other.
-    func snapshot() -> Histogram.Snapshot {
+    /// All observations that were finished, and no other: before it was called or, for a page, before its `turn`.
+    func snapshot(ofPage: Bool = false) -> Histogram.Snapshot {
         read.withLock { read in
+            if !ofPage { turn(&read) }
             refresh(&read)
-            return Histogram.Snapshot(counts: zip(read.counts[0], read.counts[1]).map { $0 &+ $1 }, sum: read.sums[0] + read.sums[1])
+            return Histogram.Snapshot(
+                counts: zip(read.counts[0], read.counts[1]).map { $0 &+ $1 }, sum: read.sums[0] + read.sums[1])
         }
     }
+
+    /// Turns the halves for a page that reads them later. Whoever reads then waits, unless somebody has meanwhile.
+    func turn() { read.withLock { turn(&$0) } }
 
     /// The values of the lines of a page, without an array for them.
     func appendWords(to words: inout [UInt64]) {
@@ -100,20 +111,32 @@ final class HistogramCells: @unchecked Sendable {
         }
     }
 
-    /// Turns the halves and reads the one that is still now.
+    private func turn(_ read: inout Read) {
+        guard second >= 0 else { return }
+        // What another page has turned is read first: it is older than what is asked for now.
+        if read.isTurned { refresh(&read) }
+        hot.store(1 - hot.load(ordering: .relaxed), ordering: .sequentiallyConsistent)
+        read.turnedAfter = CellStore.shared.lastWait
+        read.isTurned = true
+    }
+
+    /// Reads the half that is still.
     private func refresh(_ read: inout Read) {
         guard second >= 0 else { return }
-        let still = hot.load(ordering: .relaxed)
-        hot.store(1 - still, ordering: .sequentiallyConsistent)
-        CellStore.shared.waitForInside()
+        // Another page has read it, or nobody has turned because the series is new.
+        if !read.isTurned { turn(&read) }
+        if !CellStore.shared.hasWaited(since: read.turnedAfter) { CellStore.shared.waitForInside() }
+        read.isTurned = false
+        let still = 1 - hot.load(ordering: .relaxed)
         let start = still == 0 ? first : second
         var sum = 0.0
-        for index in read.counts[still].indices { read.counts[still][index] = 0 }
-        unsafe CellStore.shared.forEachRecord { record in
-            guard let cells = unsafe ThreadRecord.cell(start, in: record) else { return }
-            sum += unsafe cells[0].loadDouble()
-            for index in read.counts[still].indices {
-                read.counts[still][index] &+= unsafe cells[1 + index].load(ordering: .relaxed)
+        unsafe read.counts[still].withUnsafeMutableBufferPointer { counts in
+            unsafe counts.update(repeating: 0)
+            unsafe CellStore.shared.forEachRecord { record in
+                // SAFETY: a run has a cell for the sum and one for each count.
+                guard let cells = unsafe ThreadRecord.cell(start, in: record) else { return }
+                sum += unsafe cells[0].loadDouble()
+                for index in 0..<counts.count { unsafe counts[index] &+= cells[1 &+ index].load(ordering: .relaxed) }
             }
         }
         read.sums[still] = sum

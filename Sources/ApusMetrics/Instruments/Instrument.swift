@@ -75,8 +75,14 @@ public class Instrument: @unchecked Sendable {
         releaseExemplarSlots()
     }
 
+    /// The number of a cell, if an update is to add to it and nothing else; else -1.
+    var simpleCell: Int32 { -1 }
+
     /// The label values by which its family finds it.
     var key: [UInt8] { unsafe Array(UnsafeBufferPointer(start: keyStart, count: keyCount)) }
+
+    /// Begins a page. Whether a wait for all threads, once for all that say so, makes what follows faster.
+    func prepareForPage() -> Bool { false }
 
     /// What it says now, exemplars included.
     func currentValue() -> PointValue { .number(0) }

@@ -56,5 +56,5 @@ struct StateSetShape<State: LabelValue & CaseIterable & Hashable>: Sendable {
 
 /// A label value's text.
 func labelText<Value: LabelValue>(_ value: Value) -> ByteString {
-    decodeLabelKey(MetricFamily<Gauge, Value>.longKey(count: 64, value)).first ?? ByteString()
+    decodeLabelKey(labelKey(of: value)).first ?? ByteString()
 }

@@ -12,48 +12,50 @@ public protocol LabelValue: Sendable {
 }
 
 extension RawRepresentable where RawValue: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { rawValue.write(to: &writer) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { rawValue.write(to: &writer) }
 }
 
 extension String: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { writer.append(self) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { writer.append(self) }
 }
 
 extension Substring: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { writer.append(String(self)) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { writer.append(self) }
 }
 
 extension StaticString: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { withUTF8Buffer { unsafe writer.append($0) } }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { withUTF8Buffer { unsafe writer.append($0) } }
 }
 
 extension ByteString: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) {
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) {
         unsafe bytes.withUnsafeBufferPointer { unsafe writer.append($0) }
     }
 }
 
 extension Bool: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { (self ? "true" as StaticString : "false").write(to: &writer) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) {
+        (self ? "true" as StaticString : "false").write(to: &writer)
+    }
 }
 
 extension Int: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
 }
 extension Int64: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { writer.append(decimal: self) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { writer.append(decimal: self) }
 }
 extension Int32: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
 }
 extension UInt16: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
 }
 extension UInt32: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { writer.append(decimal: Int64(self)) }
 }
 
 /// No value is an empty one, which Prometheus reads as an absent label.
 extension Optional: LabelValue where Wrapped: LabelValue {
-    @inlinable public func write(to writer: inout LabelWriter) { self?.write(to: &writer) }
+    @inlinable @inline(__always) public func write(to writer: inout LabelWriter) { self?.write(to: &writer) }
 }

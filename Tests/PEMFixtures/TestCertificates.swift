@@ -1,7 +1,7 @@
 /// Certificates for tests, valid for a hundred years: an authority, three that it signed (`server.test`, `client.test` and
 /// `other.test`, each also for localhost and 127.0.0.1), and a stranger that signed itself.
-enum TestCertificates {
-    static let authority = """
+public enum TestCertificates {
+    public static let authority = """
         -----BEGIN CERTIFICATE-----
         MIIBhTCCASugAwIBAgIUY9/fvFHIsUHNchkM5kBSLhKtTdAwCgYIKoZIzj0EAwIw
         FzEVMBMGA1UEAwwMQXB1cyB0ZXN0IENBMCAXDTI2MTEyOTIwMTk1NVoYDzIxMjYx
@@ -15,7 +15,7 @@ enum TestCertificates {
         -----END CERTIFICATE-----
 
         """
-    static let serverCertificate = """
+    public static let serverCertificate = """
         -----BEGIN CERTIFICATE-----
         MIIBlzCCAT2gAwIBAgIUNoRHQ/ejKjd0je8JJgHGJhqoHg0wCgYIKoZIzj0EAwIw
         FzEVMBMGA1UEAwwMQXB1cyB0ZXN0IENBMCAXDTI2MTEyOTIwMTk1NVoYDzIxMjYx
@@ -29,7 +29,7 @@ enum TestCertificates {
         -----END CERTIFICATE-----
 
         """
-    static let serverKey = """
+    public static let serverKey = """
         -----BEGIN EC PRIVATE KEY-----
         MHcCAQEEIJ89PPYOLfiIR6pyysol/e4vvSa2Jtuhob5jkmOPEIckoAoGCCqGSM49
         AwEHoUQDQgAEKcSTLDmoHpdeVA9oZN8BjKsqu6editgjo9cVrHqd79nAmKeTincv
@@ -37,7 +37,7 @@ enum TestCertificates {
         -----END EC PRIVATE KEY-----
 
         """
-    static let clientCertificate = """
+    public static let clientCertificate = """
         -----BEGIN CERTIFICATE-----
         MIIBmDCCAT2gAwIBAgIUNoRHQ/ejKjd0je8JJgHGJhqoHg4wCgYIKoZIzj0EAwIw
         FzEVMBMGA1UEAwwMQXB1cyB0ZXN0IENBMCAXDTI2MTEyOTIwMTk1NVoYDzIxMjYx
@@ -51,7 +51,7 @@ enum TestCertificates {
         -----END CERTIFICATE-----
 
         """
-    static let clientKey = """
+    public static let clientKey = """
         -----BEGIN EC PRIVATE KEY-----
         MHcCAQEEIPEWKxR9n5Y1zPXFwcnFQMSzmWcADv0GcZz6nXkJ3VVboAoGCCqGSM49
         AwEHoUQDQgAE94D2wULxGwt/O5CJ5hNicleBX4fk59fJjCn6npu581PXIlaBEIX7
@@ -59,7 +59,7 @@ enum TestCertificates {
         -----END EC PRIVATE KEY-----
 
         """
-    static let otherCertificate = """
+    public static let otherCertificate = """
         -----BEGIN CERTIFICATE-----
         MIIBljCCATugAwIBAgIUNoRHQ/ejKjd0je8JJgHGJhqoHg8wCgYIKoZIzj0EAwIw
         FzEVMBMGA1UEAwwMQXB1cyB0ZXN0IENBMCAXDTI2MTEyOTIwMTk1NVoYDzIxMjYx
@@ -73,7 +73,7 @@ enum TestCertificates {
         -----END CERTIFICATE-----
 
         """
-    static let otherKey = """
+    public static let otherKey = """
         -----BEGIN EC PRIVATE KEY-----
         MHcCAQEEIM7uGVb4WrY8SSD8be/AAC1LNtahhpdYN+MtjhPDyxQ2oAoGCCqGSM49
         AwEHoUQDQgAErZ6AOJiWbvbsqhkAXbgaue5bb7aiufWSwDxV18GRQDaOjczCKghF
@@ -81,7 +81,7 @@ enum TestCertificates {
         -----END EC PRIVATE KEY-----
 
         """
-    static let strangerCertificate = """
+    public static let strangerCertificate = """
         -----BEGIN CERTIFICATE-----
         MIIBljCCAT2gAwIBAgIUbUBthFibTTwzVNDDjSx4lPLYfFwwCgYIKoZIzj0EAwIw
         EzERMA8GA1UEAwwIc3RyYW5nZXIwIBcNMjYxMTI5MjAxOTU1WhgPMjEyNjExMDUy
@@ -95,7 +95,7 @@ enum TestCertificates {
         -----END CERTIFICATE-----
 
         """
-    static let strangerKey = """
+    public static let strangerKey = """
         -----BEGIN PRIVATE KEY-----
         MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0Ni8vxISWe/qgOhi
         jkyO2RiLD28cEa7TWG6su9wbvrahRANCAARq3X1Np6+fL63cXpRdAxE/b+HiJBCk

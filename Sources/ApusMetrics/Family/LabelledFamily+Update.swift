@@ -1,24 +1,26 @@
 // Updates of the series with the given label values, without a handle: the fastest way where none is kept.
 
-extension MetricFamily where Metric == Counter {
+extension LabelledFamily where Metric == Counter {
     /// Counts one.
     @inlinable
+    @_disfavoredOverload
     public func increment(_ values: repeat each Value) {
-        unsafe withKey(repeat each values) { key, count in unsafe core.increment(key, count: count, by: 1) }
+        unsafe withKey(repeat each values) { key in unsafe core.increment(key, by: 1) }
     }
 
     /// Adds `amount`. A negative one is dropped and counted in the registry's faults.
     @inlinable
+    @_disfavoredOverload
     public func increment(by amount: Int, _ values: repeat each Value) {
-        guard amount >= 0 else { return self(repeat each values).increment(by: amount) }
-        unsafe withKey(repeat each values) { key, count in unsafe core.increment(key, count: count, by: UInt64(amount)) }
+        unsafe withKey(repeat each values) { key in unsafe core.increment(key, by: amount) }
     }
 }
 
-extension MetricFamily where Metric == Histogram {
+extension LabelledFamily where Metric == Histogram {
     /// Adds one observation, as `Histogram.observe` does.
     @inlinable
+    @_disfavoredOverload
     public func observe(_ value: Double, _ values: repeat each Value) {
-        unsafe withKey(repeat each values) { key, count in unsafe core.observe(key, count: count, value) }
+        unsafe withKey(repeat each values) { key in unsafe core.observe(key, value) }
     }
 }
