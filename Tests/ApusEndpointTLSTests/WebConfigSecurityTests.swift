@@ -86,10 +86,19 @@ import Testing
         let authority = type == "NoClientCert" ? "" : "  client_ca_file: ca.crt\n"
         let folder = try Folder(Self.tls + "  client_auth_type: \(type)\n" + authority)
         let endpoint = try await endpoint(folder)
-        #expect((try await TLSClient.get("/metrics", port: endpoint.port) != nil) == none)
-        #expect((try await TLSClient.get("/metrics", port: endpoint.port, as: Self.client) != nil) == signed)
-        #expect((try await TLSClient.get("/metrics", port: endpoint.port, as: Self.stranger) != nil) == stranger)
+        #expect(try await Self.isLetIn(endpoint.port, nil, expected: none) == none)
+        #expect(try await Self.isLetIn(endpoint.port, Self.client, expected: signed) == signed)
+        #expect(try await Self.isLetIn(endpoint.port, Self.stranger, expected: stranger) == stranger)
         await endpoint.stop()
+    }
+
+    /// Whether there was an answer. On a machine with much else to do the endpoint may close a connection because its request
+    /// did not come in time; so who should be let in tries a few times.
+    private static func isLetIn(_ port: Int, _ identity: TLSClient.Identity?, expected: Bool) async throws -> Bool {
+        for _ in 0..<(expected ? 10 : 1) {
+            if try await TLSClient.get("/metrics", port: port, as: identity) != nil { return true }
+        }
+        return false
     }
 
     @Test("only clients with an allowed name")
@@ -99,8 +108,8 @@ import Testing
                 + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [client.test]\n"
         )
         let endpoint = try await endpoint(folder)
-        #expect(try await TLSClient.get("/metrics", port: endpoint.port, as: Self.client) != nil)
-        #expect(try await TLSClient.get("/metrics", port: endpoint.port, as: Self.other) == nil)
+        #expect(try await Self.isLetIn(endpoint.port, Self.client, expected: true))
+        #expect(try await Self.isLetIn(endpoint.port, Self.other, expected: false) == false)
         await endpoint.stop()
     }
 
