@@ -12,9 +12,10 @@ public struct EndpointRequest: Sendable {
         self.headers = headers
     }
 
-    public var path: Substring { target.prefix { $0 != "?" } }
+    // Bytes, not characters: `?` and a combining mark behind it are one character, and it is no question mark.
+    public var path: Substring { Substring(target.utf8.prefix { $0 != UInt8(ascii: "?") }) }
     /// What stands behind the question mark.
-    public var query: Substring { target.drop { $0 != "?" }.dropFirst() }
+    public var query: Substring { Substring(target.utf8.drop { $0 != UInt8(ascii: "?") }.dropFirst()) }
 
     /// All values of a header, joined by commas; nil if there is none. `name` in lower case.
     public func header(_ name: String) -> String? {

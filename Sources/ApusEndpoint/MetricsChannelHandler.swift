@@ -34,7 +34,7 @@ public final class MetricsChannelHandler: ChannelInboundHandler {
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
-            isPassing = passesOthersOn && !responder.serves(head.uri.prefix { $0 != "?" })
+            isPassing = passesOthersOn && !responder.serves(EndpointRequest(target: head.uri).path)
             if isPassing { return context.fireChannelRead(data) }
             connections?.beginRequest(context.channel)
             self.head = head

@@ -260,6 +260,14 @@ import Testing
         await endpoint.stop()
     }
 
+    @Test("a query begins behind the question mark, whatever stands there")
+    func queries() {
+        let request = EndpointRequest(target: "/metrics?\u{342}=1?2")
+        #expect(request.path == "/metrics")
+        #expect(Array(request.query.utf8) == Array("\u{342}=1?2".utf8))
+        #expect(EndpointRequest(target: "/metrics").query.isEmpty)
+    }
+
     @Test("name[] gives the families asked for, by their names or their series'")
     func nameFilter() async throws {
         let registry = MetricRegistry()

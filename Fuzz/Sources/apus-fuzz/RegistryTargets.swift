@@ -83,7 +83,7 @@ private func validText(_ bytes: ByteString) -> ByteString { ByteString(bytes.des
 
 private struct CollectingResolver: SeriesResolver {
     var sets: [LabelSet] = []
-    mutating func resolve(_ labels: [Label], accepted: Int) throws(ScanError) -> SeriesResolution {
+    mutating func resolve(_ labels: PageLabels, accepted: Int) throws(ScanError) -> SeriesResolution {
         sets.append(LabelSet(labels))
         return .series(UInt64(sets.count))
     }

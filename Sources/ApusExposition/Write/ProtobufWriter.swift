@@ -22,13 +22,19 @@ struct ProtobufWriter {
 
     mutating func write(_ family: FamilySnapshot) {
         delimited { writer in
-            writer.text(1, writer.escaping.escape(family.name))
-            writer.text(2, family.help)
-            writer.unsigned(3, Self.number(of: family.type))
+            writer.writeHead(of: family)
             for point in family.points { writer.write(point, of: family) }
-            writer.text(5, writer.escaping.escape(family.unit))
+            writer.writeTail(of: family)
         }
     }
+
+    mutating func writeHead(of family: FamilySnapshot) {
+        text(1, escaping.escape(family.name))
+        text(2, family.help)
+        unsigned(3, Self.number(of: family.type))
+    }
+
+    mutating func writeTail(of family: FamilySnapshot) { text(5, escaping.escape(family.unit)) }
 
     private static func number(of type: MetricType) -> UInt64 {
         switch type {
@@ -41,7 +47,7 @@ struct ProtobufWriter {
         }
     }
 
-    private mutating func write(_ point: MetricPoint, of family: FamilySnapshot) {
+    mutating func write(_ point: MetricPoint, of family: FamilySnapshot) {
         switch point.value {
         case .states(let states):
             // There is no such type: each state is a gauge of its own.

@@ -184,8 +184,10 @@ final class FamilyCore: DeclaredFamily {
     }
 
     private func appendMessage(_ escaping: NameEscaping, to page: inout [UInt8]) -> Bool {
-        switch descriptor.type {
-        case .counter, .gauge, .unknown, .info: break
+        let bounds: [Double]?
+        switch (descriptor.type, descriptor.shape) {
+        case (.counter, _), (.gauge, _), (.unknown, _), (.info, _): bounds = nil
+        case (.histogram, .histogram(let buckets, nil)): bounds = buckets.upperBounds
         default: return false
         }
         let (children, version) = shown()
@@ -197,7 +199,7 @@ final class FamilyCore: DeclaredFamily {
             let family = FamilySnapshot(
                 name: descriptor.name, help: descriptor.help, unit: descriptor.unit, type: descriptor.type,
                 points: points(of: children))
-            cached = MessageCache(family, of: children, version: version, escaping: escaping)
+            cached = MessageCache(family, of: children, bounds: bounds, version: version, escaping: escaping)
             return cached?.append(to: &page) ?? false
         }
     }
