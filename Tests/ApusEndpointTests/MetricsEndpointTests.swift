@@ -8,6 +8,7 @@ import NIOHTTP1
 import NIOPosix
 import RawHTTP
 import ServiceLifecycle
+import Synchronization
 import Testing
 
 @testable import ApusEndpoint
@@ -356,12 +357,18 @@ import Testing
         // More than the buffers of both sockets hold.
         let padding = String(repeating: "x", count: 20_000)
         for index in 0..<400 { wide("\(index)\(padding)").set(1) }
+        // The connection may be there and gone between two looks at it; that a page was made stays.
+        let wasScraped = Atomic(false)
+        try registry.gauge("scraped", help: "S.") {
+            wasScraped.store(true, ordering: .releasing)
+            return 1
+        }
         var options = EndpointOptions()
         options.limits.answerMs = 100
         let large = try await MetricsEndpoint.start(registry, port: 0, options: options)
         let deaf = try RawClient.connect(port: large.port)
         try RawClient.write("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n", to: deaf)
-        while large.connections.count == 0 { await Task.yield() }
+        while !wasScraped.load(ordering: .acquiring) { await Task.yield() }
         while large.connections.count > 0 { await Task.yield() }
         close(deaf)
         await large.stop()
