@@ -58,7 +58,7 @@ struct PageBuilder {
             for group in groups(collected) { write(group, mayMeet, to: &writer) }
         }
         if writer.droppedFamilies > 0 { registry.faults.count(.droppedCollectedSample, UInt64(writer.droppedFamilies)) }
-        page = writer.finish()
+        page = (consume writer).finish()
     }
 
     func gather(collected: [FamilySnapshot]) -> [FamilySnapshot] {
