@@ -103,8 +103,7 @@ import Testing
                 }
                 let found = try differences(from: before)
                 if !found.isEmpty {
-                    // Prometheus may leave what it does not find again itself: a block that it made of late samples and others says
-                    // no more that it is of late ones, and the log before its end is then taken for old.
+                    // Whether a Prometheus started again finds them tells where to look: a failure it is in any case.
                     let (process, address) = try startPrometheus(prometheus, on: "left")
                     var restarted = try DirectoryContents(from: address, sinceMs: startMs)
                     process.signal(SIGKILL)
@@ -116,7 +115,7 @@ import Testing
                     restarted.exemplars = before.exemplars
                     try #require(process.exitStatus() != nil)
                     let still = try differences(from: restarted)
-                    try #require(still == [], "Apus, round \(round); from what Prometheus had shown: \(found)")
+                    try #require(found == [], "Apus, round \(round); beside a Prometheus started again on the same: \(still)")
                 }
             }
             try append(to: database, round)
