@@ -47,6 +47,7 @@ extension Database {
         let start = time.monotonicNs()
         let decodedCache = DecodedCache(limitBytes: options.decodedCacheBytes)
         let loaded = try BlockList.load(directory, files, decodedCache, observer, mayReport: true)
+        markLateBlocks(directory, options, files, observer, loaded, isReadOnly: isReadOnly)
         let (head, chunkFiles, repairs) = try bringBack(directory, options, files, time, observer, loaded, isReadOnly: isReadOnly)
         var wal: WriteAheadLog?
         if !isReadOnly {
@@ -66,6 +67,27 @@ extension Database {
         let database = Database(head: head, disk: disk, decodedCache: decodedCache, options: options, time: time, observer: observer)
         database.start(loaded, replaySeconds: Double(time.monotonicNs() &- start) / 1e9)
         return database
+    }
+
+    /// Gives blocks of late samples the hint that they lack, so that neither this start nor one of Prometheus passes by what
+    /// the log has of their time.
+    private static func markLateBlocks(
+        _ directory: String, _ options: DatabaseOptions, _ files: any FileSystem, _ observer: any DatabaseObserver, _ loaded: BlockList,
+        isReadOnly: Bool
+    ) {
+        let search = UnmarkedLateBlocks(
+            log: joinPath(directory, DatabaseDisk.walName), files: files, blockRangeMs: options.minBlockDurationMs)
+        for block in search.find(in: loaded.blocks) {
+            observer.log(
+                .warning, "A block of out-of-order samples was not marked as such; what the WAL has of its time is replayed",
+                [("block", block.ulid.description)])
+            do throws(BlockError) {
+                try block.updateCompaction(inMemoryOnly: isReadOnly) { $0.hints.append(BlockMeta.Compaction.fromOutOfOrder) }
+            } catch {
+                // It is known in memory; the next start finds it again.
+                observer.log(.warning, "The block can't be marked on the disk", [("block", block.ulid.description), ("err", error.description)])
+            }
+        }
     }
 
     /// The head as it was, from a snapshot or from chunk files and logs, and how many damaged places these had.

@@ -206,12 +206,13 @@ public final class Block: Queryable, Sendable {
     }
 
     /// Changes what meta.json says of compactions, such as that one failed.
-    public func updateCompaction(_ change: (inout BlockMeta.Compaction) -> Void) throws(BlockError) {
+    /// - Parameter inMemoryOnly: for a directory that is only read.
+    public func updateCompaction(inMemoryOnly: Bool = false, _ change: (inout BlockMeta.Compaction) -> Void) throws(BlockError) {
         try changing { () throws(BlockError) in
             var meta = meta
             change(&meta.compaction)
             state.withLock { [meta] in $0.meta = meta }
-            try write(meta)
+            if !inMemoryOnly { try write(meta) }
         }
     }
 

@@ -330,6 +330,80 @@ import Testing
         try database.close()
     }
 
+    /// Goal: blocks of late samples that another server merged without saying so hide nothing of the log. Method: two
+    /// blocks of late samples, of a time whose samples in order are in the head, are merged and lose their hint; then kills.
+    @Test("a merged block of late samples without its hint hides nothing that the log has", arguments: [false, true])
+    func unmarkedLateBlock(isMixed: Bool) throws {
+        var options = Self.options
+        options.settings.outOfOrderWindowMs = 30_000
+        let disk = SimulatedDisk()
+        let database = try open(disk, options)
+        try fill(database, seconds: 0..<26)
+        database.compactHead()
+        #expect(database.blockMetas.map(\.maxTimeMs) == [Self.start + 10_000])
+        for part: Int64 in 0..<2 {
+            var late = SampleBatch()
+            for number in 0..<2 {
+                let ref = try database.seriesRef(for: ["__name__": "m", "i": ByteString("\(number)")])
+                // Of the block's time as well, and of what only the head has.
+                if isMixed { late.append(ref, timestampMs: Self.start + 8200 + part * 100, value: 8) }
+                late.append(ref, timestampMs: Self.start + 12_200 + part * 100, value: 7)
+            }
+            #expect(try database.append(late).rejections == [])
+            database.writeOutOfOrder()
+        }
+        let merged = database.blocks.filter { isMixed || $0.meta.isFromOutOfOrder }
+        #expect(merged.count == (isMixed ? 5 : 2))
+        let compactor = Compactor(
+            directory: "data", files: disk, maxChunkFileBytes: options.maxChunkFileBytes, samplesPerChunk: 10, isCancelled: { false })
+        try database.replace(merged, with: try compactor.write(merged, ulid: database.newULID()))
+        let block = try #require(database.blocks.first { $0.meta.compaction.level > 1 })
+        try block.updateCompaction { $0.hints = [] }
+        let expected = try content(database)
+        #expect(expected.values.contains { $0.contains { $0.time == Self.start + 14_000 } })
+
+        // As a tool sees it, without a change; as a server does; and after that one's kill.
+        let killed = disk.afterKill()
+        #expect(try content(try Database.openReadOnly("data", options: options, files: killed)) == expected)
+        #expect(try !BlockMeta.read(directory: block.directory, files: killed).isFromOutOfOrder)
+        let again = try open(killed, options)
+        #expect(try content(again) == expected)
+        #expect(try BlockMeta.read(directory: block.directory, files: killed).isFromOutOfOrder)
+        let third = try open(killed.afterKill(), options)
+        #expect(try content(third) == expected)
+        try fill(third, seconds: 26..<60)
+        third.runPass()
+        let afterwards = try content(third)
+        #expect(afterwards.values.allSatisfy { $0.count >= 60 })
+        for (labels, samples) in expected { #expect(afterwards[labels]?.prefix(samples.count).elementsEqual(samples) == true) }
+        try third.close()
+    }
+
+    @Test("what was deleted of a merged block does not come back from the log")
+    func mergedBlockIsBelieved() throws {
+        var options = Self.options
+        options.settings.outOfOrderWindowMs = 30_000
+        let disk = SimulatedDisk()
+        let database = try open(disk, options)
+        try fill(database, seconds: 0..<14)
+        let ref = try database.seriesRef(for: ["__name__": "m", "i": "1"])
+        var late = SampleBatch()
+        late.append(ref, timestampMs: Self.start + 4200, value: 7)
+        _ = try database.append(late)
+        try fill(database, seconds: 14..<26)
+        database.runPass()
+        #expect(database.blockMetas.map(\.compaction.level) == [2])
+        try database.deleteSeries([[Matcher("i", equals: "0")], [Matcher("i", equals: "2")]], minTimeMs: .min, maxTimeMs: Self.start + 9_999)
+        let expected = try content(database)
+        let again = try open(disk.afterKill(), options)
+        #expect(again.blockMetas.allSatisfy { !$0.isFromOutOfOrder })
+        #expect(try content(again) == expected)
+        try again.cleanTombstones()
+        let third = try open(disk.afterKill(), options)
+        #expect(try content(third) == expected)
+        try third.close()
+    }
+
     // MARK: A disk that refuses
 
     /// Goal: what came while the log was given up is written to it again however old its timestamp was when it came, and
