@@ -15,6 +15,7 @@ let modules: [Target] = [
     .systemLibrary(name: "CSnappy", providers: [.apt(["libsnappy-dev"])]),
     .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "CChecksum"),
+    .target(name: "CPrefetch"),
     .target(name: "CThreadRecord"),
     .target(name: "CCrypt", linkerSettings: [.linkedLibrary("crypt")]),
     .target(name: "CWebAssets", exclude: ["Assets"]),
@@ -31,7 +32,7 @@ let modules: [Target] = [
     .target(name: "ApusRegex", dependencies: ["ApusBytes", "CRE2"], swiftSettings: strict),
     .target(name: "ApusStorage", dependencies: ["ApusBytes", "ApusModel", "ApusRegex"], swiftSettings: strict),
     .target(
-        name: "ApusTSDB", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "CSnappy", "CZstd"],
+        name: "ApusTSDB", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "CPrefetch", "CSnappy", "CZstd"],
         swiftSettings: strict),
     .target(name: "ApusPromQL", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage"], swiftSettings: strict),
     .target(name: "ApusConfig", dependencies: ["ApusBytes", "ApusModel", "ApusRegex", "Yams"], swiftSettings: strict),

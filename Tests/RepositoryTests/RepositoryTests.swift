@@ -29,7 +29,7 @@ import Testing
         "ApusMetricsTesting": ["ApusBytes", "ApusModel", "ApusExposition", "ApusMetrics"],
         "ApusSampling": ["ApusBytes", "ApusModel", "ApusExposition", "ApusMetrics", "ApusStorage"],
         "ApusHistory": ["ApusBytes", "ApusModel", "ApusMetrics", "ApusStorage", "ApusSampling", "ApusTSDB", "ApusPromQL"],
-        "ApusTSDB": ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "CSnappy", "CZstd"],
+        "ApusTSDB": ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage", "CPrefetch", "CSnappy", "CZstd"],
         "ApusPromQL": ["ApusBytes", "ApusModel", "ApusRegex", "ApusStorage"],
         "ApusConfig": ["ApusBytes", "ApusModel", "ApusRegex", "Yams", "Foundation", "FoundationEssentials"],
         "ApusScrape": [

@@ -24,20 +24,23 @@ struct HTTPDiscovery: DiscoveryProvider {
     var refreshIntervalMs: Int64 { config.refreshIntervalMs }
 
     func refresh() throws(DiscoveryFailure) -> DiscoveryUpdate {
-        var request = FetchRequest(
+        // An answer that comes when the next question is due is too late.
+        let timeoutMs = min(Self.timeoutMs, max(config.refreshIntervalMs, 1000))
+        var client = config.http
+        let privateHeaders: [String]
+        do throws(CredentialError) {
+            let token: OAuth2Token?
+            if let oauth2 = config.http.oauth2 { token = try tokens.fetch(oauth2, timeoutMs: timeoutMs) } else { token = nil }
+            privateHeaders = try makePrivateHeaders(config.http, token: token)
+            client.tls = try loadTLS(config.http.tls)
+        } catch { throw DiscoveryFailure("Get \"\(config.url)\": \(error)") }
+        let request = FetchRequest(
             key: 0, url: config.url,
             headers: [
                 "Accept: application/json", "User-Agent: \(userAgent)",
                 "X-Prometheus-Refresh-Interval-Seconds: \(formatSeconds(ms: config.refreshIntervalMs))",
             ],
-            // An answer that comes when the next question is due is too late.
-            timeoutMs: min(Self.timeoutMs, max(config.refreshIntervalMs, 1000)), bodyLimit: Self.maxBodyBytes, client: config.http)
-        do throws(CredentialError) {
-            let token: OAuth2Token?
-            if let oauth2 = config.http.oauth2 { token = try tokens.fetch(oauth2, timeoutMs: request.timeoutMs) } else { token = nil }
-            request.privateHeaders = try makePrivateHeaders(config.http, token: token)
-            request.client.tls = try loadTLS(config.http.tls)
-        } catch { throw DiscoveryFailure("Get \"\(config.url)\": \(error)") }
+            privateHeaders: privateHeaders, timeoutMs: timeoutMs, bodyLimit: Self.maxBodyBytes, client: client)
         switch fetchAndWait(request, time: time) {
         case .failed(let failure): throw DiscoveryFailure(failure.reason)
         case .page(let body, let contentType, _):

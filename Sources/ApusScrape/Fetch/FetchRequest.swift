@@ -1,22 +1,38 @@
 import ApusConfig
 
-/// One request: a GET of one target's page, or what discovery asks.
-struct FetchRequest: Sendable {
+/// One request: a GET of one target's page, or what discovery asks. A target whose requests are all the same makes one, and
+/// has it sent again and again.
+final class FetchRequest: Sendable {
     /// Requests of one key share a connection; at most one of them is under way.
     let key: UInt64
     let url: String
     /// `Name: value`, sent to whichever host redirects lead to.
-    var headers: [String]
+    let headers: [String]
     /// The same, but only for the host of `url`: credentials.
-    var privateHeaders: [String] = []
-    var timeoutMs: Int64
+    let privateHeaders: [String]
+    let timeoutMs: Int64
     /// Bytes of the body as sent: one more than may be is refused by the worker, far more never arrives.
-    var bodyLimit: Int
-    var client: HTTPClientConfig
+    let bodyLimit: Int
+    let client: HTTPClientConfig
     /// Sent as a form with POST; nil for a GET.
-    var form: String?
+    let form: String?
     /// The path of a Unix socket to speak over, or "".
-    var unixSocket = ""
+    let unixSocket: String
+
+    init(
+        key: UInt64, url: String, headers: [String], privateHeaders: [String] = [], timeoutMs: Int64, bodyLimit: Int,
+        client: HTTPClientConfig, form: String? = nil, unixSocket: String = ""
+    ) {
+        self.key = key
+        self.url = url
+        self.headers = headers
+        self.privateHeaders = privateHeaders
+        self.timeoutMs = timeoutMs
+        self.bodyLimit = bodyLimit
+        self.client = client
+        self.form = form
+        self.unixSocket = unixSocket
+    }
 }
 
 /// What came of a fetch.

@@ -72,6 +72,8 @@ protocol FetchDriver: AnyObject, Sendable {
             let due = driver.takeDue(nowNs: now)
             for key in due.forget { forget(key) }
             for request in due.start { begin(request, nowNs: now) }
+            // What has just begun wants to be called at once.
+            if !due.start.isEmpty { callWhoIsDue() }
             reap()
             let timeout = waitMs(due.nextNs)
             let ready = unsafe events.withUnsafeMutableBufferPointer {
@@ -80,10 +82,7 @@ protocol FetchDriver: AnyObject, Sendable {
             if ready > 0 {
                 for event in events.prefix(Int(ready)) { handle(event) }
             }
-            let later = time.monotonicNs()
-            for multi in multis {
-                if let deadline = multi.deadlineNs, later >= deadline { multi.timeIsUp() }
-            }
+            callWhoIsDue()
             reap()
         }
         for key in active {
@@ -95,6 +94,13 @@ protocol FetchDriver: AnyObject, Sendable {
         for multi in multis { multi.close() }
         multis = []
         owners = [:]
+    }
+
+    private func callWhoIsDue() {
+        let now = time.monotonicNs()
+        for multi in multis {
+            if let deadline = multi.deadlineNs, now >= deadline { multi.timeIsUp() }
+        }
     }
 
     /// Milliseconds until the driver or libcurl is next due, rounded up so that the thread never spins; −1 for never.

@@ -68,15 +68,13 @@ final class TokenStore: Sendable {
         var client = HTTPClientConfig()
         client.tls = try loadTLS(config.tls)
         client.proxy = config.proxy
-        var request = FetchRequest(
+        let pair = "\(formEncoded(config.clientID)):\(formEncoded(secret))"
+        let request = FetchRequest(
             key: 0, url: config.tokenURL,
             headers: ["Content-Type: application/x-www-form-urlencoded", "Accept: application/json", "User-Agent: \(userAgent)"],
-            timeoutMs: timeoutMs, bodyLimit: Self.maxBodyBytes, client: client)
-        if !inForm {
-            let pair = "\(formEncoded(config.clientID)):\(formEncoded(secret))"
-            request.privateHeaders = ["Authorization: Basic " + base64(Array(pair.utf8))]
-        }
-        request.form = form.map { "\(formEncoded($0.0))=\(formEncoded($0.1))" }.joined(separator: "&")
+            privateHeaders: inForm ? [] : ["Authorization: Basic " + base64(Array(pair.utf8))], timeoutMs: timeoutMs,
+            bodyLimit: Self.maxBodyBytes, client: client,
+            form: form.map { "\(formEncoded($0.0))=\(formEncoded($0.1))" }.joined(separator: "&"))
         switch fetchAndWait(request, time: time) {
         case .failed(let failure):
             // What never got an answer says where it was going.

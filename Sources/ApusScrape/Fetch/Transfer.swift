@@ -15,6 +15,8 @@ import Glibc
     /// Where it runs, unless it is waited for.
     var multi: FetchMulti?
     private(set) var request: FetchRequest?
+    /// What the handle is set up for, whole: the same request again needs no set-up.
+    private var applied: FetchRequest?
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private var connectList: UnsafeMutablePointer<curl_slist>?
     private var proxyList: UnsafeMutablePointer<curl_slist>?
@@ -75,22 +77,31 @@ import Glibc
 
     // MARK: Before
 
+    private var bodyLimit: Int { request?.bodyLimit ?? 0 }
+
     /// Makes the handle ready for `request`.
     func prepare(_ request: FetchRequest, nowNs: UInt64) {
         self.request = request
-        url = request.url
         redirects = 0
         deadlineNs = nowNs &+ UInt64(max(request.timeoutMs, 1)) &* 1_000_000
+        if applied === request {
+            forgetAnswer()
+            setTimeouts(nowNs: nowNs)
+            return
+        }
+        url = request.url
         if appliedClient != request.client {
             apply(request.client)
             appliedClient = request.client
         }
         unsafe ccurl_set_string(handle, CURLOPT_UNIX_SOCKET_PATH, request.unixSocket.isEmpty ? nil : request.unixSocket)
         prepareHop(nowNs: nowNs)
+        applied = request
     }
 
     private func prepareHop(nowNs: UInt64) {
         guard let request else { return }
+        applied = nil
         forgetAnswer()
         var target = url
         var headers = request.headers
@@ -120,6 +131,10 @@ import Glibc
         } else {
             unsafe ccurl_set_long(handle, CURLOPT_HTTPGET, 1)
         }
+        setTimeouts(nowNs: nowNs)
+    }
+
+    private func setTimeouts(nowNs: UInt64) {
         let leftMs = deadlineNs > nowNs ? Int((deadlineNs - nowNs) / 1_000_000) : 0
         unsafe ccurl_set_long(handle, CURLOPT_TIMEOUT_MS, max(leftMs, 1))
         unsafe ccurl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, max(leftMs, 1))
@@ -182,27 +197,21 @@ import Glibc
     // MARK: While bytes come in
 
     fileprivate func receivedHeader(_ line: UnsafeBufferPointer<UInt8>) {
-        let text = unsafe String(decoding: line, as: UTF8.self)
-        let trimmed = trimBlanks(text)
-        if trimmed.hasPrefix("HTTP/") {
+        // SAFETY: the line is valid during the call.
+        switch AnswerLine(unsafe Span(_unsafeElements: line)) {
+        case .status(let number, let phrase):
             // Each answer, an interim one too, starts over.
             forgetAnswer()
-            let fields = trimmed.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
-            status = fields.count > 1 ? Int(fields[1]) ?? 0 : 0
-            reasonPhrase = fields.count > 2 ? String(fields[2]) : ""
-            return
-        }
-        guard let colon = trimmed.firstIndex(of: ":") else { return }
-        let value = trimBlanks(String(trimmed[trimmed.index(after: colon)...]))
-        switch trimmed[..<colon].lowercased() {
-        case "content-type": contentType = value
-        case "content-encoding": contentEncoding = value.lowercased()
-        case "location": location = value
-        case "content-length":
+            status = number
+            reasonPhrase = phrase
+        case .contentType(let value): contentType = value
+        case .contentEncoding(let value): contentEncoding = value
+        case .location(let value): location = value
+        case .contentLength(let length):
             // Room ahead saves copies, but a promise is not worth more than a usual page's memory.
-            guard status == 200, let request, let length = Int(value), length > 0 else { return }
-            _ = ensureBody().reserve(min(length + 64, request.bodyLimit + 64, BodyBuffer.keptBytes))
-        default: return
+            guard status == 200, length > 0 else { return }
+            _ = ensureBody().reserve(min(length &+ 64, bodyLimit &+ 64, BodyBuffer.keptBytes))
+        case .other: return
         }
     }
 
@@ -215,12 +224,12 @@ import Glibc
 
     /// Returns whether to go on.
     fileprivate func receivedBody(_ bytes: UnsafeRawPointer, _ count: Int) -> Bool {
-        guard status == 200, let request else {
+        guard status == 200 else {
             drained += count
             return drained <= Self.drainLimit
         }
         let body = ensureBody()
-        if count > request.bodyLimit - body.count {
+        if count > bodyLimit - body.count {
             exceededLimit = true
             return false
         }
@@ -358,13 +367,6 @@ import Glibc
         defer { unsafe curl_free(text) }
         return unsafe String(cString: text)
     }
-}
-
-private func trimBlanks(_ text: String) -> String {
-    var bytes = Array(text.utf8)[...]
-    while let last = bytes.last, last <= 0x20 { bytes.removeLast() }
-    while let first = bytes.first, first <= 0x20 { bytes.removeFirst() }
-    return String(decoding: bytes, as: UTF8.self)
 }
 
 private func systemError(_ number: Int) -> String {

@@ -32,6 +32,15 @@ func makePrivateHeaders(_ client: HTTPClientConfig, token: OAuth2Token? = nil) t
     return headers
 }
 
+extension HTTPClientConfig {
+    /// Whether each use of it is the same: no file is read anew, no token is asked for.
+    var isConstant: Bool {
+        oauth2 == nil && basicAuth.map { $0.usernameFile.isEmpty && $0.passwordFile.isEmpty } ?? true
+            && authorization?.credentialsFile.isEmpty ?? true && headers.values.allSatisfy(\.files.isEmpty) && tls.caFile.isEmpty
+            && tls.certificateFile.isEmpty && tls.keyFile.isEmpty
+    }
+}
+
 func readSecret(_ path: String, _ what: String) throws(CredentialError) -> String {
     guard let bytes = readFile(path, limit: 1 << 20) else {
         throw CredentialError(description: "unable to read \(what): unable to read file \(path): open \(path): \(lastError())")

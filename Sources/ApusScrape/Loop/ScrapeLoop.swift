@@ -14,6 +14,8 @@ final class ScrapeLoop: Sendable {
     let rules: SampleRules
     let cache: TargetCache
     let acceptHeader: String
+    /// As the configuration writes it.
+    let interval: String
     let options: ScrapeOptions
     private let state: Locked<State>
 
@@ -24,6 +26,8 @@ final class ScrapeLoop: Sendable {
         var lastStartNs: UInt64?
         var forcedError: String?
         var lastWorkNs: UInt64 = 0
+        /// For all scrapes, where nothing in it can change.
+        var request: FetchRequest?
     }
 
     init(key: UInt64, target: Target, config: ScrapeConfig, cache: TargetCache?, options: ScrapeOptions) {
@@ -31,6 +35,7 @@ final class ScrapeLoop: Sendable {
         self.target = target
         self.config = config
         self.options = options
+        interval = formatDuration(target.intervalMs)
         rules = SampleRules(target: target.publicLabels, config: config)
         self.cache = cache ?? TargetCache(rules: rules)
         acceptHeader = makeAcceptHeader(target.histograms.protocols(config), escaping: config.metricNameEscaping)
@@ -74,21 +79,24 @@ final class ScrapeLoop: Sendable {
     /// The request to make, or why there is none.
     /// - Parameter token: for a client with `oauth2`.
     func makeRequest(token: OAuth2Token? = nil) -> Result<FetchRequest, FetchFailure> {
+        let (forcedError, known) = state.withLock { ($0.forcedError, $0.request) }
         if let forcedError { return .failure(FetchFailure(forcedError)) }
+        if let known { return .success(known) }
         let limit = bodyLimit
-        var request = FetchRequest(
-            key: key, url: target.url,
-            headers: [
-                "Accept: \(acceptHeader)", "Accept-Encoding: \(acceptedCodings)",
-                "User-Agent: \(options.userAgent)",
-                "X-Prometheus-Scrape-Timeout-Seconds: \(formatSeconds(ms: target.timeoutMs))",
-            ],
-            // Packed, a body that is just small enough may be a little larger than unpacked.
-            timeoutMs: target.timeoutMs, bodyLimit: limit + limit / 1024 + 1024, client: config.http)
-        request.unixSocket = target.unixSocket
-        do {
-            request.privateHeaders = try makePrivateHeaders(config.http, token: token)
-            request.client.tls = try loadTLS(config.http.tls)
+        do throws(CredentialError) {
+            var client = config.http
+            client.tls = try loadTLS(config.http.tls)
+            let request = FetchRequest(
+                key: key, url: target.url,
+                headers: [
+                    "Accept: \(acceptHeader)", "Accept-Encoding: \(acceptedCodings)",
+                    "User-Agent: \(options.userAgent)",
+                    "X-Prometheus-Scrape-Timeout-Seconds: \(formatSeconds(ms: target.timeoutMs))",
+                ],
+                privateHeaders: try makePrivateHeaders(config.http, token: token),
+                // Packed, a body that is just small enough may be a little larger than unpacked.
+                timeoutMs: target.timeoutMs, bodyLimit: limit + limit / 1024 + 1024, client: client, unixSocket: target.unixSocket)
+            if config.http.isConstant { state.withLock { $0.request = request } }
             return .success(request)
         } catch {
             return .failure(FetchFailure("Get \"\(target.url)\": \(error)"))

@@ -168,7 +168,7 @@ final class ScrapeEngine: FetchDriver {
                         continue
                     }
                     let (timestampMs, interval) = loop.begin(wallMs: wallMs, nowNs: nowNs)
-                    if let interval { intervals.append((formatDuration(loop.target.intervalMs), interval)) }
+                    if let interval { intervals.append((loop.interval, interval)) }
                     let started = Started(timestampMs: timestampMs, startedNs: nowNs)
                     state.underWay[due.key] = started
                     starting.append((loop, started))

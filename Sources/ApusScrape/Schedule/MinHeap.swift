@@ -49,7 +49,8 @@ struct MinHeap<Element: Comparable> {
         var parent = start
         while true {
             var smallest = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < elements.count && elements[child] < elements[smallest] {
+            // Both children, without an array of them.
+            for child in 2 * parent + 1..<2 * parent + 3 where child < elements.count && elements[child] < elements[smallest] {
                 smallest = child
             }
             if smallest == parent { return }

@@ -1,6 +1,7 @@
 import ApusBytes
 import ApusModel
 import ApusStorage
+import CPrefetch
 
 extension HeadState {
     /// The oldest time an append may have, given the newest in the head: half a period before it, as upstream.
@@ -78,6 +79,8 @@ extension HeadState {
     @inline(__always)
     private func isAcceptable(_ ref: SeriesRef, _ time: Int64, _ bound: Int64) -> Bool {
         guard let entry = unsafe series.pointer(slot(of: ref)), time >= bound, unsafe entry.pointee.isLive else { return false }
+        // Cells lie anywhere. When the sample is stored, after the log has it, its place has come.
+        unsafe cprefetch_write(entry.pointee.open &+ UInt(entry.pointee.xor.bitCount &>> 3))
         return unsafe !entry.pointee.hasSamples || time > entry.pointee.xor.time
     }
 

@@ -161,9 +161,9 @@ import Testing
         var client = HTTPClientConfig()
         client.authorization = HTTPClientConfig.Authorization()
         client.authorization?.credentials = "tok"
-        var request = FetchRequest(
-            key: 1, url: "http://\(first.address)/metrics", headers: ["X-Public: 1"], timeoutMs: 5000, bodyLimit: 1000, client: client)
-        request.privateHeaders = try makePrivateHeaders(client)
+        let request = FetchRequest(
+            key: 1, url: "http://\(first.address)/metrics", headers: ["X-Public: 1"], privateHeaders: try makePrivateHeaders(client),
+            timeoutMs: 5000, bodyLimit: 1000, client: client)
         guard case .page = fetchAndWait(request, time: Self.time) else {
             Issue.record("no page")
             return
