@@ -7,6 +7,8 @@ public struct ScrapeOptions: Sendable {
     public var workerCount = 1
     /// The same for pages that are large, or whose targets take long.
     public var heavyWorkerCount = 1
+    /// What storing small pages may take of the thread that fetches, in a round of its work, us; see `QuickScrapes`.
+    public var quickLimitUs = 1000
     /// Whether targets are asked for zstd too, and before gzip.
     public var asksForZstd = false
     /// Whether start timestamps are read and stored with their samples.

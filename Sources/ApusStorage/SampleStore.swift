@@ -173,4 +173,10 @@ public protocol SampleStore: AnyObject, Sendable {
     func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome
     /// The labels of a series, or nil when the ref is unknown.
     func labels(of ref: SeriesRef) -> LabelSet?
+    /// Whether an append may have to wait just now, for the disk or for maintenance. A hint for who has other work.
+    var mayStall: Bool { get }
+}
+
+extension SampleStore {
+    public var mayStall: Bool { false }
 }

@@ -45,6 +45,8 @@ extension Database {
     /// Puts what the logs hold on the disk.
     func sync() {
         guard let disk else { return }
+        stalling.add(1, ordering: .relaxed)
+        defer { stalling.subtract(1, ordering: .relaxed) }
         disk.wal?.sync()
         state.withLock({ $0.outOfOrderLog })?.sync()
         // Best effort: all of it is in the log.
@@ -53,6 +55,8 @@ extension Database {
 
     /// One pass of everything that is not syncing. Errors are told to the observer; the next pass tries again.
     func runPass() {
+        stalling.add(1, ordering: .relaxed)
+        defer { stalling.subtract(1, ordering: .relaxed) }
         maintenance.withLock { _ in
             if isClosing { return }
             guard disk != nil else {

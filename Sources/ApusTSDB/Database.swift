@@ -1,6 +1,7 @@
 import ApusBytes
 public import ApusModel
 public import ApusStorage
+import Synchronization
 
 /// A time-series database: the newest hours in memory and in a log, the rest in blocks on the disk.
 ///
@@ -27,6 +28,8 @@ public final class Database: SampleStore, Queryable, Sendable {
     let state: Locked<State>
     /// Held by whoever writes or removes blocks, or truncates the head. A flag that nobody reads: see `Head.lock`.
     let maintenance = Locked(false)
+    /// Threads that are doing what may keep an append waiting.
+    let stalling = Atomic<Int>(0)
 
     struct State {
         var settings: DatabaseSettings
@@ -87,6 +90,8 @@ public final class Database: SampleStore, Queryable, Sendable {
     public func seriesRef(for labels: LabelSet) throws(AppendError) -> SeriesRef { try head.seriesRef(for: labels) }
     public func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome { try head.append(batch) }
     public func labels(of ref: SeriesRef) -> LabelSet? { head.labels(of: ref) }
+    /// True while logs are synced, and through each pass of maintenance.
+    public var mayStall: Bool { stalling.load(ordering: .relaxed) > 0 }
 
     // MARK: Reading
 

@@ -78,7 +78,7 @@ import Glibc
     func start() {
         locked {
             for _ in 0..<Self.threadCount {
-                if let thread = PosixThread({ [self] in run() }) { threads.append(thread) }
+                if let thread = PosixThread(name: "discovery", { [self] in run() }) { threads.append(thread) }
             }
         }
     }

@@ -49,6 +49,9 @@ import CCurl
     func add(_ transfer: Transfer) { unsafe curl_multi_add_handle(curl, UnsafeMutableRawPointer(transfer.easy)) }
     func remove(_ transfer: Transfer) { unsafe curl_multi_remove_handle(curl, UnsafeMutableRawPointer(transfer.easy)) }
 
+    /// A transfer has had its turn.
+    func paused(_ transfer: Transfer) { thread.paused(transfer) }
+
     func socketReady(_ socket: CInt, flags: CInt) {
         var running: CInt = 0
         unsafe curl_multi_socket_action(curl, socket, flags, &running)

@@ -13,7 +13,8 @@ protocol FetchDriver: AnyObject, Sendable {
 /// The one thread that does all fetching: libcurl's multi interface on epoll, with an eventfd to wake it. Its targets are spread
 /// over several `FetchMulti`.
 ///
-/// It never parses and never waits for anything but its sockets and the clock, so one target cannot delay another.
+/// It never waits for anything but its sockets and the clock, and its driver reads none but small pages, so one target cannot
+/// delay another. Where cores are scarce it is called soon: see `clinux_shorten_slice`.
 @safe final class FetchThread: @unchecked Sendable {
     // `@unchecked`: what is not constant is touched by the thread alone; `stopRequested` has a lock of its own.
     private let driver: any FetchDriver
@@ -27,6 +28,8 @@ protocol FetchDriver: AnyObject, Sendable {
     private var transfers: [UInt64: Transfer] = [:]
     private var active: Set<UInt64> = []
     private var forgotten: Set<UInt64> = []
+    /// Transfers that have had their turn, and have more to give.
+    private var waiting: [Transfer] = []
     private let stopRequested = Locked(false)
     private var thread: PosixThread?
 
@@ -47,7 +50,7 @@ protocol FetchDriver: AnyObject, Sendable {
     }
 
     func start() {
-        thread = PosixThread { [self] in run() }
+        thread = PosixThread(name: Self.threadName) { [self] in run() }
     }
 
     /// From any thread: ask the driver again.
@@ -65,7 +68,12 @@ protocol FetchDriver: AnyObject, Sendable {
 
     // MARK: The thread
 
+    static let threadName = "scrape-fetch"
+    /// What the scheduler is asked to give this thread at a time, ns; others have some milliseconds.
+    private static let sliceNs: UInt64 = 200_000
+
     private func run() {
+        clinux_shorten_slice(Self.sliceNs)
         var events = [clinux_event](repeating: clinux_event(), count: 256)
         while !stopRequested.withLock({ $0 }) {
             let now = time.monotonicNs()
@@ -75,7 +83,7 @@ protocol FetchDriver: AnyObject, Sendable {
             // What has just begun wants to be called at once.
             if !due.start.isEmpty { callWhoIsDue() }
             reap()
-            let timeout = waitMs(due.nextNs)
+            let timeout = waiting.isEmpty ? waitMs(due.nextNs) : 0
             let ready = unsafe events.withUnsafeMutableBufferPointer {
                 unsafe clinux_wait(epoll, $0.baseAddress, CInt($0.count), timeout)
             }
@@ -84,16 +92,29 @@ protocol FetchDriver: AnyObject, Sendable {
             }
             callWhoIsDue()
             reap()
+            goOn()
         }
         for key in active {
             if let transfer = transfers[key] { transfer.multi?.remove(transfer) }
         }
         active = []
+        waiting = []
         transfers = [:]
         // On this thread, and after the last of their transfers.
         for multi in multis { multi.close() }
         multis = []
         owners = [:]
+    }
+
+    func paused(_ transfer: Transfer) { waiting.append(transfer) }
+
+    /// Gives those that wait another turn, after which they may wait again.
+    private func goOn() {
+        if waiting.isEmpty { return }
+        let those = waiting
+        waiting = []
+        // One that ended meanwhile, or began anew, is paused no longer.
+        for transfer in those where transfer.isPaused { transfer.takeTurn() }
     }
 
     private func callWhoIsDue() {

@@ -9,6 +9,9 @@ import Glibc
     static let maxRedirects = 10
     /// The most that is read of an answer which is not wanted, to keep its connection.
     static let drainLimit = 1 << 20
+    /// What is taken of an answer before others have a turn, in bytes: less than a millisecond's worth. libcurl alone would go on
+    /// for a hundred of its buffers, and targets that send without end would make all others wait.
+    static let turnBytes = 256 << 10
 
     let key: UInt64
     let easy: OpaquePointer
@@ -34,6 +37,9 @@ import Glibc
     private var body: BodyBuffer?
     private var exceededLimit = false
     private var drained = 0
+    /// Since the turn began.
+    private var takenBytes = 0
+    private(set) var isPaused = false
     private var redirects = 0
     private var deadlineNs: UInt64 = 0
 
@@ -58,7 +64,7 @@ import Glibc
         unsafe ccurl_set_long(handle, CURLOPT_NOSIGNAL, 1)
         // Names are asked for whenever a connection is made, as Go does it; and libcurl walks all of a cache of names after each transfer.
         unsafe ccurl_set_long(handle, CURLOPT_DNS_CACHE_TIMEOUT, 0)
-        unsafe ccurl_set_long(handle, CURLOPT_BUFFERSIZE, 128 << 10)
+        unsafe ccurl_set_long(handle, CURLOPT_BUFFERSIZE, 16 << 10)
         unsafe ccurl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
         unsafe ccurl_set_long(handle, CURLOPT_TCP_NODELAY, 1)
         unsafe ccurl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
@@ -183,6 +189,8 @@ import Glibc
     }
 
     private func forgetAnswer() {
+        takenBytes = 0
+        isPaused = false
         status = 0
         reasonPhrase = ""
         contentType = ""
@@ -222,18 +230,33 @@ import Glibc
         return taken
     }
 
-    /// Returns whether to go on.
-    fileprivate func receivedBody(_ bytes: UnsafeRawPointer, _ count: Int) -> Bool {
+    fileprivate enum Taking { case taken, refused, later }
+
+    fileprivate func receivedBody(_ bytes: UnsafeRawPointer, _ count: Int) -> Taking {
+        if let multi, takenBytes >= Self.turnBytes {
+            if !isPaused { multi.paused(self) }
+            isPaused = true
+            return .later
+        }
+        takenBytes += count
         guard status == 200 else {
             drained += count
-            return drained <= Self.drainLimit
+            return drained <= Self.drainLimit ? .taken : .refused
         }
         let body = ensureBody()
         if count > bodyLimit - body.count {
             exceededLimit = true
-            return false
+            return .refused
         }
-        return unsafe body.append(bytes, count: count)
+        return unsafe body.append(bytes, count: count) ? .taken : .refused
+    }
+
+    /// The next turn of a transfer that was paused. libcurl hands over at once what it has kept meanwhile.
+    func takeTurn() {
+        takenBytes = 0
+        guard isPaused else { return }
+        isPaused = false
+        unsafe curl_easy_pause(handle, CURLPAUSE_CONT)
     }
 
     // MARK: After
@@ -289,6 +312,7 @@ import Glibc
 
     private func end() {
         request = nil
+        isPaused = false
         if let body { pool.giveBack(body) }
         body = nil
     }
@@ -409,7 +433,11 @@ private func transferReceivedBody(
     let length = size &* count
     // SAFETY: `context` is the transfer that made the handle, alive as long as it.
     let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
-    return unsafe transfer.receivedBody(bytes, length) ? length : 0
+    switch unsafe transfer.receivedBody(bytes, length) {
+    case .taken: return length
+    case .refused: return 0
+    case .later: return Int(CURL_WRITEFUNC_PAUSE)
+    }
 }
 
 private func transferReceivedHeader(

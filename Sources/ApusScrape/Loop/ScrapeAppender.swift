@@ -25,11 +25,38 @@ final class ScrapeAppender {
 
     /// Stores what a fetch brought, or that it failed. Takes over the body.
     func process(_ outcome: FetchOutcome, loop: ScrapeLoop, timestampMs: Int64, startedNs: UInt64) -> ScrapeReport {
+        process(outcome, Result { () throws(FetchFailure) in try unpack(outcome, loop: loop, limit: loop.bodyLimit) }, loop, timestampMs, startedNs)
+    }
+
+    /// Stores a page that has no more than `limit` bytes unpacked. Nil when it has more, or cannot be unpacked: then the body is as it was.
+    func processSmall(
+        _ outcome: FetchOutcome, limit: Int, loop: ScrapeLoop, timestampMs: Int64, startedNs: UInt64
+    ) -> ScrapeReport? {
+        guard case .page(let body, _, let coding) = outcome else { return nil }
+        var page = body
+        if coding != .identity {
+            page = pool.take()
+            do throws(InflateError) { try inflater.unpack(body, coding, into: page, limit: limit) } catch {
+                pool.giveBack(page)
+                return nil
+            }
+        }
+        guard page.count <= limit, page.count < loop.bodyLimit else {
+            if coding != .identity { pool.giveBack(page) }
+            return nil
+        }
+        if coding != .identity { pool.giveBack(body) }
+        return process(outcome, .success(page), loop, timestampMs, startedNs)
+    }
+
+    private func process(
+        _ outcome: FetchOutcome, _ unpacked: Result<BodyBuffer, FetchFailure>, _ loop: ScrapeLoop, _ timestampMs: Int64, _ startedNs: UInt64
+    ) -> ScrapeReport {
         var report = ScrapeReport(timestampMs: timestampMs)
         var page: BodyBuffer?
         var format = PageFormat.text
         do throws(FetchFailure) {
-            page = try unpack(outcome, loop: loop)
+            page = try unpacked.get()
             report.bodyBytes = page?.count ?? 0
             if let page, page.count > 0, case .page(_, let contentType, _) = outcome {
                 do throws(ContentTypeRefusal) {
@@ -64,7 +91,7 @@ final class ScrapeAppender {
 
     // MARK: Body
 
-    private func unpack(_ outcome: FetchOutcome, loop: ScrapeLoop) throws(FetchFailure) -> BodyBuffer {
+    private func unpack(_ outcome: FetchOutcome, loop: ScrapeLoop, limit: Int) throws(FetchFailure) -> BodyBuffer {
         let body: BodyBuffer
         let coding: BodyCoding
         switch outcome {
@@ -78,14 +105,14 @@ final class ScrapeAppender {
             let unpacked = pool.take()
             defer { pool.giveBack(body) }
             do throws(InflateError) {
-                try inflater.unpack(body, coding, into: unpacked, limit: loop.bodyLimit)
+                try inflater.unpack(body, coding, into: unpacked, limit: limit)
             } catch {
                 pool.giveBack(unpacked)
                 throw error.reason(packedBytes: body.count)
             }
             page = unpacked
         }
-        guard page.count < loop.bodyLimit else {
+        guard page.count < limit else {
             pool.giveBack(page)
             throw .bodySizeLimit
         }

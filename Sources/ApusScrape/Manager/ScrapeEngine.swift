@@ -1,11 +1,13 @@
 import ApusConfig
 import ApusModel
 import ApusStorage
+import Synchronization
 
 /// Runs the loops: decides with the schedule what is due, has the fetch thread fetch it and the workers store it.
 ///
 ///     schedule ─▶ fetch thread ─┬▶ queue ────────────▶ workers ─┬▶ store
-///        ▲                      └▶ queue of the heavy ▶ workers ─┤
+///        ▲                      ├▶ queue of the heavy ▶ workers ─┤
+///        │                      └▶ small and quick, at once ─────┤
 ///        └───────────────── the target is idle ────────────────┘
 ///
 /// Two queues with workers of their own: a few targets with pages of a million lines, or bombs, take seconds each and would
@@ -24,6 +26,10 @@ final class ScrapeEngine: FetchDriver {
     private let state = Locked(State())
     private let threads = Locked(Threads())
     private let counters = Locked(ScrapeStatistics())
+    /// Of the fetch thread.
+    private let quick: Locked<Quick>
+    /// Pages for the heavy workers that are not stored yet.
+    private let heavyUnderWay = Atomic<Int>(0)
 
     private struct State {
         var schedule = ScrapeSchedule()
@@ -39,6 +45,10 @@ final class ScrapeEngine: FetchDriver {
     private struct Started {
         let timestampMs: Int64
         let startedNs: UInt64
+    }
+    private struct Quick {
+        var pages: QuickScrapes
+        let appender: ScrapeAppender
     }
     private struct Threads {
         var fetch: FetchThread?
@@ -58,6 +68,10 @@ final class ScrapeEngine: FetchDriver {
         self.options = options
         self.log = log
         self.observer = observer
+        quick = Locked(
+            Quick(
+                pages: QuickScrapes(limitNs: UInt64(max(0, options.quickLimitUs)) &* 1000),
+                appender: ScrapeAppender(store: store, time: time, pool: pool)))
         authorizer = Authorizer(tokens: TokenStore(time: time, userAgent: options.userAgent))
     }
 
@@ -76,9 +90,12 @@ final class ScrapeEngine: FetchDriver {
     func start() -> Bool {
         guard let fetch = FetchThread(driver: self, time: time, pool: pool) else { return false }
         var workers: [PosixThread] = []
-        for (queue, count, niceness) in [(jobs, options.workerCount, 0), (heavyJobs, options.heavyWorkerCount, Self.heavyNiceness)] {
+        for (queue, count, isHeavy) in [(jobs, options.workerCount, false), (heavyJobs, options.heavyWorkerCount, true)] {
             for _ in 0..<max(count, 1) {
-                guard let worker = PosixThread(niceness: niceness, { [self] in work(queue) }) else { return false }
+                let worker = PosixThread(name: isHeavy ? "scrape-heavy" : "scrape-store", niceness: isHeavy ? Self.heavyNiceness : 0) { [self] in
+                    work(queue, isHeavy: isHeavy)
+                }
+                guard let worker else { return false }
                 workers.append(worker)
             }
         }
@@ -149,6 +166,7 @@ final class ScrapeEngine: FetchDriver {
     // MARK: FetchDriver
 
     func takeDue(nowNs: UInt64) -> (start: [FetchRequest], forget: [UInt64], nextNs: UInt64?) {
+        quick.withLock { $0.pages.beginRound() }
         let wallMs = time.wallMs()
         var starting: [(ScrapeLoop, Started)] = []
         var ending: [(ScrapeLoop, Int64)] = []
@@ -233,8 +251,32 @@ final class ScrapeEngine: FetchDriver {
             if case .page(let body, _, _) = outcome { pool.giveBack(body) }
             return
         }
-        let queue = isHeavy(outcome, loop) ? heavyJobs : jobs
-        queue.push(.scraped(loop, outcome, timestampMs: started.timestampMs, startedNs: started.startedNs))
+        if storeAtOnce(outcome, loop, started) { return }
+        let job = Job.scraped(loop, outcome, timestampMs: started.timestampMs, startedNs: started.startedNs)
+        if isHeavy(outcome, loop) {
+            heavyUnderWay.add(1, ordering: .relaxed)
+            heavyJobs.push(job)
+        } else {
+            jobs.push(job)
+        }
+    }
+
+    /// Stores a page on this thread, the one that fetches; false when a worker is to do it.
+    private func storeAtOnce(_ outcome: FetchOutcome, _ loop: ScrapeLoop, _ started: Started) -> Bool {
+        // Beside a page of a million lines, whoever appends waits for the head's lock again and again.
+        guard case .page(let body, _, _) = outcome, heavyUnderWay.load(ordering: .relaxed) == 0, !store.mayStall else { return false }
+        let (packedBytes, expectedNs, begunNs) = (body.count, loop.lastWorkNs, time.monotonicNs())
+        return quick.withLock { quick in
+            guard quick.pages.takes(packedBytes: packedBytes, expectedNs: expectedNs, nowNs: begunNs) else { return false }
+            let report = quick.appender.processSmall(
+                outcome, limit: QuickScrapes.maxPageBytes, loop: loop, timestampMs: started.timestampMs, startedNs: started.startedNs)
+            guard let report else { return false }
+            let endNs = time.monotonicNs()
+            // Where a core had to be waited for this is too much; then a worker has the next one, which counts what a core does.
+            finish(loop, report, workNs: endNs &- begunNs)
+            quick.pages.took(endNs &- begunNs, nowNs: endNs)
+            return true
+        }
     }
 
     /// Whether a page is large, or its target's last one took long.
@@ -252,7 +294,7 @@ final class ScrapeEngine: FetchDriver {
 
     // MARK: Workers
 
-    private func work(_ queue: BlockingQueue<Job>) {
+    private func work(_ queue: BlockingQueue<Job>, isHeavy: Bool) {
         let appender = ScrapeAppender(store: store, time: time, pool: pool)
         while let job = queue.pop() {
             switch job {
@@ -260,12 +302,17 @@ final class ScrapeEngine: FetchDriver {
             case .scraped(let loop, let outcome, let timestampMs, let startedNs):
                 let begunNs = threadCPUNs()
                 let report = appender.process(outcome, loop: loop, timestampMs: timestampMs, startedNs: startedNs)
-                loop.finished(report, workNs: threadCPUNs() &- begunNs)
-                counters.withLock { $0.add(report) }
-                state.withLock { $0.underWay[loop.key] = nil }
-                logProblems(report, loop: loop)
+                finish(loop, report, workNs: threadCPUNs() &- begunNs)
+                if isHeavy { heavyUnderWay.subtract(1, ordering: .relaxed) }
             }
         }
+    }
+
+    private func finish(_ loop: ScrapeLoop, _ report: ScrapeReport, workNs: UInt64) {
+        loop.finished(report, workNs: workNs)
+        counters.withLock { $0.add(report) }
+        state.withLock { $0.underWay[loop.key] = nil }
+        logProblems(report, loop: loop)
     }
 
     private func logProblems(_ report: ScrapeReport, loop: ScrapeLoop) {

@@ -24,8 +24,9 @@ import Glibc
     func push(_ element: Element) {
         unsafe pthread_mutex_lock(mutex)
         if !isClosed { incoming.append(element) }
-        unsafe pthread_cond_signal(condition)
         unsafe pthread_mutex_unlock(mutex)
+        // Behind the lock: who wakes finds it free.
+        unsafe pthread_cond_signal(condition)
     }
 
     /// Waits for an element; nil once the queue is closed.

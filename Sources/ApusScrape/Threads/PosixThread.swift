@@ -13,10 +13,13 @@ import Glibc
     }
 
     /// - Returns: nil when the system has no more threads.
-    /// - Parameter niceness: above 0, threads of usual priority go first where cores are scarce.
-    init?(niceness: CInt = 0, _ run: @escaping @Sendable () -> Void) {
+    /// - Parameters:
+    ///   - name: what tools show, at most 15 bytes; empty for the process's.
+    ///   - niceness: above 0, threads of usual priority go first where cores are scarce.
+    init?(name: String = "", niceness: CInt = 0, _ run: @escaping @Sendable () -> Void) {
         let body = unsafe Unmanaged.passRetained(
             Body {
+                if !name.isEmpty { unsafe clinux_name_thread(name) }
                 if niceness > 0 { clinux_lower_priority(niceness) }
                 run()
             })

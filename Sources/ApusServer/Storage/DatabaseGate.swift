@@ -60,6 +60,7 @@ public final class DatabaseGate: SampleStore, Queryable, Sendable {
     }
 
     public func labels(of ref: SeriesRef) -> LabelSet? { database?.labels(of: ref) }
+    public var mayStall: Bool { database?.mayStall ?? false }
 
     public func querier(minTimeMs: Int64, maxTimeMs: Int64) throws(StorageError) -> any Querier {
         guard let database else { throw StorageError(reason) }

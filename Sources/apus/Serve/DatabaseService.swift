@@ -23,8 +23,9 @@ struct DatabaseService: Service {
     let time: any TimeSource
     private let log = Logger(label: "tsdb")
 
-    /// How often the database and the budget look around.
-    static let interval: Duration = .seconds(1)
+    /// How often the database looks around; the budget, where there is one, needs to be quicker.
+    static let interval: Duration = .seconds(5)
+    static let budgetInterval: Duration = .seconds(1)
 
     init(
         gate: DatabaseGate, opened: Opening, flags: StorageFlags, options: DatabaseOptions, scrape: ScrapeManager,
@@ -59,9 +60,10 @@ struct DatabaseService: Service {
         log.info("TSDB started", metadata: ["mode": "\(flags.mode.rawValue)"])
         log.info("Server is ready to receive web requests.")
         opened.finish(true)
+        let interval = gate.budget == nil ? Self.interval : Self.budgetInterval
         await cancelWhenGracefulShutdown {
             while true {
-                do { try await Task.sleep(for: Self.interval) } catch { return }
+                do { try await Task.sleep(for: interval) } catch { return }
                 database.maintain(nowMs: time.wallMs())
                 gate.budget?.measure()
             }

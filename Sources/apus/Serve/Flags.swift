@@ -94,6 +94,13 @@ struct ScrapeFlags: ParsableArguments {
     var timestampTolerance = DurationFlag(ms: 2)
 
     @Option(
+        name: .customLong("scrape.quick-limit-us"),
+        help: ArgumentHelp(
+            "What storing small pages may take, in microseconds, of the thread that fetches them; others go to other threads. 0: none.",
+            visibility: .hidden))
+    var quickLimitUs = 1000
+
+    @Option(
         name: .customLong("scrape.discovery-reload-interval"), help: "Least time between two times that discovered targets are taken over.")
     var discoveryReloadInterval = DurationFlag(ms: 5000)
 }

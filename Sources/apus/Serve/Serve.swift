@@ -24,6 +24,7 @@ struct Serve: AsyncParsableCommand {
 
     func validate() throws {
         guard web.maximumConnections > 0 else { throw ValidationError("--web.max-connections must be greater than 0") }
+        guard scrape.quickLimitUs >= 0 else { throw ValidationError("--scrape.quick-limit-us must not be negative") }
         guard query.quickLimitUs >= 0 else { throw ValidationError("--query.quick-limit-us must not be negative") }
         guard query.maximumConcurrency > 0 else { throw ValidationError("--query.max-concurrency must be greater than 0") }
         guard query.maximumSamples > 0 else { throw ValidationError("--query.max-samples must be greater than 0") }
@@ -52,6 +53,7 @@ struct Serve: AsyncParsableCommand {
             "scrape.adjust-timestamps": String(scrape.adjustsTimestamps),
             "scrape.timestamp-tolerance": scrape.timestampTolerance.description,
             "scrape.shard": scrape.shard?.description ?? "",
+            "scrape.quick-limit-us": String(scrape.quickLimitUs),
             "scrape.discovery-reload-interval": scrape.discoveryReloadInterval.description,
             "config.expand-env": String(config.expandsEnvironment),
             "config.auto-reload": String(config.isAutoReload),

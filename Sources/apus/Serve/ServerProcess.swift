@@ -92,6 +92,7 @@ struct ServerProcess {
         scrapeOptions.asksForZstd = flags.scrape.acceptsZstd
         scrapeOptions.storesMetadata = features.metadataRecords
         scrapeOptions.shard = flags.scrape.shard
+        scrapeOptions.quickLimitUs = flags.scrape.quickLimitUs
         scrapeOptions.discoveryReloadIntervalMs = flags.scrape.discoveryReloadInterval.ms
         scrapeOptions.workerCount = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         scrapeOptions.heavyWorkerCount = scrapeOptions.workerCount

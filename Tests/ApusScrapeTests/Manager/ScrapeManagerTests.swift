@@ -89,8 +89,8 @@ import Testing
         for path in expected.keys.sorted() {
             var job = ScrapeConfig(jobName: path)
             job.metricsPath = path
-            job.scrapeIntervalMs = 1000
-            job.scrapeTimeoutMs = 900
+            // Only who runs into its timeout has a short one: a busy machine may be slow to answer.
+            (job.scrapeIntervalMs, job.scrapeTimeoutMs) = ["/silent", "/slow"].contains(path) ? (1000, 900) : (4000, 4000)
             job.limits.bodySizeBytes = 1 << 20
             job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
             config.scrapeConfigs.append(job)
@@ -127,6 +127,69 @@ import Testing
         manager.apply(config([server.address]))
         let up: LabelSet = ["__name__": "up", "instance": ByteString(server.address), "job": "test"]
         #expect(eventually { store.samples(up).count >= 3 })
+    }
+
+    /// Goal: small pages are stored by the thread that fetched them, and only when nothing speaks against it. Each first page
+    /// goes to a worker, since nothing is known of what it takes.
+    @Test("a small page is stored where it was fetched", arguments: [
+        (limitUs: 1_000_000, mayStall: false, extraBytes: 0, isQuick: true), (1_000_000, true, 0, false), (0, false, 0, false),
+        (1_000_000, false, QuickScrapes.maxPackedBytes, false),
+    ])
+    func quickPages(limitUs: Int, mayStall: Bool, extraBytes: Int, isQuick: Bool) throws {
+        let page = "a 1\n# " + String(repeating: "x", count: extraBytes) + "\nb 2\n"
+        let server = try TestServer { _ in .page(page) }
+        defer { server.stop() }
+        let store = FakeStore(mayStall: mayStall)
+        var options = ScrapeOptions()
+        options.quickLimitUs = limitUs
+        let manager = ScrapeManager(store: store, options: options)
+        manager.apply(config([server.address]))
+        try manager.start()
+        defer { manager.stop() }
+        #expect(eventually { isQuick ? store.threads.contains(FetchThread.threadName) : store.threads.count >= 4 })
+        #expect(store.threads.first == "scrape-store")
+        #expect(store.threads.contains(FetchThread.threadName) == isQuick, "\(store.threads)")
+        let b: LabelSet = ["__name__": "b", "instance": ByteString(server.address), "job": "test"]
+        #expect(store.samples(b).count >= 2 && store.samples(b).allSatisfy { $0.value == 2 })
+    }
+
+    /// Goal: a page that is taken in many turns is whole, beside others that are too.
+    @Test func largePagesInTurns() throws {
+        let lines = 40_000
+        let page = (0..<lines).map { "a_metric_of_a_large_page{number=\"\($0)\"} \($0)\n" }.joined()
+        #expect(page.utf8.count > 5 * Transfer.turnBytes)
+        let server = try TestServer { request in
+            guard request.path == "/chunked" else { return .page(page) }
+            let bytes = Array(page.utf8)
+            var body: [UInt8] = []
+            for start in stride(from: 0, to: bytes.count, by: 50_000) {
+                let chunk = bytes[start..<min(start + 50_000, bytes.count)]
+                body += Array("\(String(chunk.count, radix: 16))\r\n".utf8) + chunk + Array("\r\n".utf8)
+            }
+            return TestServer.Reply(
+                bytes: Array("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n".utf8) + body
+                    + Array("0\r\n\r\n".utf8))
+        }
+        defer { server.stop() }
+        let store = FakeStore()
+        var config = PrometheusConfig()
+        for path in ["/one", "/two", "/chunked"] {
+            var job = ScrapeConfig(jobName: path)
+            job.metricsPath = path
+            (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (4000, 4000)
+            job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
+            config.scrapeConfigs.append(job)
+        }
+        let manager = ScrapeManager(store: store)
+        manager.apply(config)
+        try manager.start()
+        defer { manager.stop() }
+        #expect(eventually { manager.targets().active.allSatisfy { $0.health != .unknown } })
+        #expect(manager.targets().active.map(\.lastError) == ["", "", ""])
+        for path in ["/one", "/two", "/chunked"] {
+            let reports = store.samples(["__name__": "scrape_samples_scraped", "instance": ByteString(server.address), "job": ByteString(path)])
+            #expect(reports.first?.value == Double(lines), "\(path)")
+        }
     }
 
     /// Pages that take long wait for each other, and nobody else waits for them.

@@ -2,6 +2,8 @@ import ApusBytes
 import ApusModel
 import ApusStorage
 
+@testable import ApusScrape
+
 /// A store in a dictionary, with the rules of a real one: time only goes forward, and one time has one value.
 final class FakeStore: SampleStore {
     struct Content: Sendable {
@@ -14,11 +16,17 @@ final class FakeStore: SampleStore {
         var metadata: [UInt64: MetricMetadata] = [:]
         var startTimestampsMs: [Int64] = []
         var batches = 0
+        /// Names of the threads that appended.
+        var threads: [String] = []
     }
     private let content = Locked(Content())
     /// Series the store makes at most.
     let limit: Int
-    init(limit: Int = .max) { self.limit = limit }
+    let mayStall: Bool
+    init(limit: Int = .max, mayStall: Bool = false) {
+        self.limit = limit
+        self.mayStall = mayStall
+    }
 
     func seriesRef(for labels: LabelSet) throws(AppendError) -> SeriesRef {
         let limit = limit
@@ -43,9 +51,11 @@ final class FakeStore: SampleStore {
         let exemplars = batch.exemplars
         let metadata = batch.metadata
         let starts = batch.startTimestampsMs
+        let threadName = Self.threadName
         return content.withLock { content in
             var outcome = AppendOutcome()
             content.batches += 1
+            content.threads.append(threadName)
             for index in refs.indices {
                 let ref = refs[index].rawValue
                 guard content.labels[ref] != nil else {
@@ -111,6 +121,13 @@ final class FakeStore: SampleStore {
             $0.samples[ref] = nil
         }
     }
+
+    private static var threadName: String {
+        let line = readFile("/proc/thread-self/comm", limit: 100) ?? []
+        return String(decoding: line.dropLast(), as: UTF8.self)
+    }
+    /// The threads that appended, in order, by name.
+    var threads: [String] { content.withLock { $0.threads } }
 
     /// Appends so far.
     var batches: Int { content.withLock { $0.batches } }
