@@ -250,7 +250,7 @@ extension Database {
     public func cleanTombstones() throws(DatabaseError) {
         let disk = try writableDisk("clean tombstones")
         let start = time.monotonicNs()
-        let failed: DatabaseError? = maintenance.withLock { _ in
+        let failed: DatabaseError? = maintaining {
             for block in blocks where !block.tombstones.isEmpty {
                 if isClosing { return DatabaseError(.closed, "clean tombstones: the database is closing") }
                 if !compact([block], disk, level: block.meta.compaction.level) {

@@ -7,7 +7,7 @@ extension Database {
     public func deleteSeries(_ matchers: [[Matcher]], minTimeMs: Int64, maxTimeMs: Int64) throws(DatabaseError) {
         if disk != nil { _ = try writableDisk("delete series") }
         // No compaction meanwhile: it might have read what is to be deleted, and write it after.
-        let failure: DatabaseError? = maintenance.withLock { _ in
+        let failure: DatabaseError? = maintaining {
             do throws(DatabaseError) {
                 for block in blocks where block.overlaps(minTimeMs: minTimeMs, maxTimeMs: maxTimeMs) {
                     try duringBlock("delete from block \(block.ulid)") { () throws(BlockError) in
@@ -34,7 +34,7 @@ extension Database {
         let name = compactTimestamp(time.wallMs()) + "-" + hexadecimal(random.next() >> 1)
         let target = joinPath(disk.path(DatabaseDisk.snapshotsName), name)
         // No compaction meanwhile: what is in the head must not get into a block after the blocks were copied.
-        let failure: DatabaseError? = maintenance.withLock { _ in
+        let failure: DatabaseError? = maintaining {
             do throws(DatabaseError) {
                 try during("snapshot") { () throws(FileError) in try disk.files.createDirectory(target) }
                 for block in blocks {

@@ -28,6 +28,16 @@ extension Database {
         }
     }
 
+    /// Runs what writes or removes blocks, or truncates the head: one at a time, and appends may have to wait for it.
+    func maintaining<R>(_ body: () -> R) -> R {
+        stalling.add(1, ordering: .relaxed)
+        defer { stalling.subtract(1, ordering: .relaxed) }
+        var result: R?
+        maintenance.withLock { (_: inout sending Bool) in result = body() }
+        guard let result else { preconditionFailure("the lock did not run its body") }
+        return result
+    }
+
     func startThreads() {
         guard options.hasThreads, disk != nil else { return }
         let syncing = BackgroundThread(intervalMs: options.walSyncIntervalMs) { [weak self] in self?.sync() }
@@ -55,9 +65,7 @@ extension Database {
 
     /// One pass of everything that is not syncing. Errors are told to the observer; the next pass tries again.
     func runPass() {
-        stalling.add(1, ordering: .relaxed)
-        defer { stalling.subtract(1, ordering: .relaxed) }
-        maintenance.withLock { _ in
+        maintaining {
             if isClosing { return }
             guard disk != nil else {
                 limitMemory()

@@ -196,7 +196,7 @@ extension Database {
             return state.threads
         }
         for thread in threads { thread.stop() }
-        let failure = maintenance.withLock { _ in closeDisk() }
+        let failure = maintaining { closeDisk() }
         if let failure { throw failure }
     }
 

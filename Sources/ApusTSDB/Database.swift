@@ -26,7 +26,7 @@ public final class Database: SampleStore, Queryable, Sendable {
     let time: any TimeSource
     let observer: any DatabaseObserver
     let state: Locked<State>
-    /// Held by whoever writes or removes blocks, or truncates the head. A flag that nobody reads: see `Head.lock`.
+    /// Held by `maintaining`. A flag that nobody reads: see `Head.lock`.
     let maintenance = Locked(false)
     /// Threads that are doing what may keep an append waiting.
     let stalling = Atomic<Int>(0)
@@ -90,7 +90,7 @@ public final class Database: SampleStore, Queryable, Sendable {
     public func seriesRef(for labels: LabelSet) throws(AppendError) -> SeriesRef { try head.seriesRef(for: labels) }
     public func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome { try head.append(batch) }
     public func labels(of ref: SeriesRef) -> LabelSet? { head.labels(of: ref) }
-    /// True while logs are synced, and through each pass of maintenance.
+    /// True while logs are synced, and while anything is maintained, deleted or copied.
     public var mayStall: Bool { stalling.load(ordering: .relaxed) > 0 }
 
     // MARK: Reading
