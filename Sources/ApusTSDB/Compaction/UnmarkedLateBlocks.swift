@@ -82,17 +82,24 @@ struct UnmarkedLateBlocks {
         var witnesses: Witnesses = [:]
         var confirmed: [Int64: Int] = [:]
         var newestMs = Int64.min
-        // The block range of the last sample.
+        // The block range of the last sample, and whether it has all the witnesses it needs: then a sample costs two comparisons.
         var start = Int64.max
+        var isComplete = false
         func see(_ ref: SeriesRef, _ timeMs: Int64) {
             newestMs = max(newestMs, timeMs)
             // What is older was late when it came.
             guard times.contains(timeMs), timeMs >= oldestInOrder(newestMs) else { return }
-            if timeMs < start || timeMs &- start >= blockRangeMs { start = alignedDown(timeMs, to: blockRangeMs) }
-            guard confirmed[start, default: 0] < Self.witnessLimit else { return }
+            if timeMs < start || timeMs &- start >= blockRangeMs {
+                start = alignedDown(timeMs, to: blockRangeMs)
+                isComplete = confirmed[start, default: 0] >= Self.witnessLimit
+            }
+            if isComplete { return }
             if let known = witnesses[start]?[ref.rawValue] {
                 if timeMs <= known.timeMs { return }
-                if !known.isConfirmed { confirmed[start, default: 0] += 1 }
+                if !known.isConfirmed {
+                    confirmed[start, default: 0] += 1
+                    isComplete = confirmed[start, default: 0] >= Self.witnessLimit
+                }
                 witnesses[start]?[ref.rawValue] = Witness(timeMs: timeMs, isConfirmed: true)
             } else if witnesses[start]?.count ?? 0 < Self.witnessLimit {
                 witnesses[start, default: [:]][ref.rawValue] = Witness(timeMs: timeMs)
