@@ -114,7 +114,10 @@ protocol FetchDriver: AnyObject, Sendable {
         let those = waiting
         waiting = []
         // One that ended meanwhile, or began anew, is paused no longer.
-        for transfer in those where transfer.isPaused { transfer.takeTurn() }
+        for transfer in those where transfer.isPaused {
+            let code = transfer.takeTurn()
+            if code != CURLE_OK, let multi = transfer.multi { end(transfer, code, in: multi) }
+        }
     }
 
     private func callWhoIsDue() {
@@ -182,16 +185,18 @@ protocol FetchDriver: AnyObject, Sendable {
     private func reap() {
         var code = CURLE_OK
         for multi in multis {
-            while let transfer = multi.nextDone(&code) {
-                multi.remove(transfer)
-                switch transfer.finish(code, nowNs: time.monotonicNs()) {
-                case .again: multi.add(transfer)
-                case .done(let outcome):
-                    active.remove(transfer.key)
-                    if forgotten.remove(transfer.key) != nil { drop(transfer.key) }
-                    driver.finished(key: transfer.key, outcome)
-                }
-            }
+            while let transfer = multi.nextDone(&code) { end(transfer, code, in: multi) }
+        }
+    }
+
+    private func end(_ transfer: Transfer, _ code: CURLcode, in multi: FetchMulti) {
+        multi.remove(transfer)
+        switch transfer.finish(code, nowNs: time.monotonicNs()) {
+        case .again: multi.add(transfer)
+        case .done(let outcome):
+            active.remove(transfer.key)
+            if forgotten.remove(transfer.key) != nil { drop(transfer.key) }
+            driver.finished(key: transfer.key, outcome)
         }
     }
 

@@ -252,11 +252,11 @@ import Glibc
     }
 
     /// The next turn of a transfer that was paused. libcurl hands over at once what it has kept meanwhile.
-    func takeTurn() {
+    /// - Returns: what went wrong with that, for libcurl does not end the transfer then; `CURLE_OK` otherwise.
+    func takeTurn() -> CURLcode {
         takenBytes = 0
-        guard isPaused else { return }
         isPaused = false
-        unsafe curl_easy_pause(handle, CURLPAUSE_CONT)
+        return unsafe curl_easy_pause(handle, CURLPAUSE_CONT)
     }
 
     // MARK: After

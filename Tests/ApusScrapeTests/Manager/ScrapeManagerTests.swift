@@ -192,6 +192,41 @@ import Testing
         }
     }
 
+    /// Goal: an answer without end is ended by its limit also when the limit is met by what was kept between two turns, of whose
+    /// refusal libcurl says nothing later. Method: heads of many lengths, so that turns end in many places.
+    @Test func limitsBetweenTurns() throws {
+        let server = try TestServer { request in
+            let parts = request.path.split(separator: "/")
+            let status = parts.first == "error" ? "500 Internal Server Error" : "200 OK"
+            let padding = String(repeating: "x", count: parts.last.flatMap { Int($0) } ?? 0)
+            return TestServer.Reply(
+                bytes: Array("HTTP/1.1 \(status)\r\nContent-Type: text/plain\r\nX-Padding: \(padding)\r\n\r\n".utf8),
+                endless: Array(repeating: UInt8(ascii: "\n"), count: 65536))
+        }
+        defer { server.stop() }
+        var config = PrometheusConfig()
+        for kind in ["error", "page"] {
+            for step in 0..<8 {
+                var job = ScrapeConfig(jobName: "\(kind)\(step)")
+                job.metricsPath = "/\(kind)/\(step * 2100)"
+                (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (5000, 5000)
+                job.limits.bodySizeBytes = 1 << 20
+                job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
+                config.scrapeConfigs.append(job)
+            }
+        }
+        let manager = ScrapeManager(store: FakeStore())
+        manager.apply(config)
+        try manager.start()
+        defer { manager.stop() }
+        #expect(eventually { manager.targets().active.allSatisfy { $0.health != .unknown } })
+        for target in manager.targets().active {
+            let expected =
+                target.scrapePool.hasPrefix("error") ? "server returned HTTP status 500 Internal Server Error" : "body size limit exceeded"
+            #expect(target.lastError == expected, "\(target.scrapePool)")
+        }
+    }
+
     /// Pages that take long wait for each other, and nobody else waits for them.
     @Test func heavyPagesKeepNobody() throws {
         let line = "big_page_of_many_lines{number=\"0\"} 1\n"
