@@ -12,6 +12,8 @@ import Glibc
     /// What is taken of an answer before others have a turn, in bytes: less than a millisecond's worth. libcurl alone would go on
     /// for a hundred of its buffers, and targets that send without end would make all others wait.
     static let turnBytes = 256 << 10
+    /// What libcurl asks a socket for at once.
+    static let bufferBytes = 16 << 10
 
     let key: UInt64
     let easy: OpaquePointer
@@ -64,7 +66,7 @@ import Glibc
         unsafe ccurl_set_long(handle, CURLOPT_NOSIGNAL, 1)
         // Names are asked for whenever a connection is made, as Go does it; and libcurl walks all of a cache of names after each transfer.
         unsafe ccurl_set_long(handle, CURLOPT_DNS_CACHE_TIMEOUT, 0)
-        unsafe ccurl_set_long(handle, CURLOPT_BUFFERSIZE, 16 << 10)
+        unsafe ccurl_set_long(handle, CURLOPT_BUFFERSIZE, Self.bufferBytes)
         unsafe ccurl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
         unsafe ccurl_set_long(handle, CURLOPT_TCP_NODELAY, 1)
         unsafe ccurl_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")

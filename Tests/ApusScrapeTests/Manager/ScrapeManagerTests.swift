@@ -193,27 +193,24 @@ import Testing
     }
 
     /// Goal: an answer without end is ended by its limit also when the limit is met by what was kept between two turns, of whose
-    /// refusal libcurl says nothing later. Method: heads of many lengths, so that turns end in many places.
+    /// refusal libcurl says nothing later. Method: heads that fill libcurl's buffer, so that four turns are as long as the limit.
     @Test func limitsBetweenTurns() throws {
         let server = try TestServer { request in
-            let parts = request.path.split(separator: "/")
-            let status = parts.first == "error" ? "500 Internal Server Error" : "200 OK"
-            let padding = String(repeating: "x", count: parts.last.flatMap { Int($0) } ?? 0)
-            return TestServer.Reply(
-                bytes: Array("HTTP/1.1 \(status)\r\nContent-Type: text/plain\r\nX-Padding: \(padding)\r\n\r\n".utf8),
-                endless: Array(repeating: UInt8(ascii: "\n"), count: 65536))
+            let status = request.path.hasPrefix("/error") ? "500 Internal Server Error" : "200 OK"
+            var head = "HTTP/1.1 \(status)\r\nContent-Type: text/plain\r\nX-Padding: "
+            head += String(repeating: "x", count: Transfer.bufferBytes - head.utf8.count - 4) + "\r\n\r\n"
+            return TestServer.Reply(bytes: Array(head.utf8), endless: Array(repeating: UInt8(ascii: "\n"), count: 4 * Transfer.bufferBytes))
         }
         defer { server.stop() }
+        #expect(Transfer.drainLimit == 4 * Transfer.turnBytes && Transfer.turnBytes % Transfer.bufferBytes == 0)
         var config = PrometheusConfig()
-        for kind in ["error", "page"] {
-            for step in 0..<8 {
-                var job = ScrapeConfig(jobName: "\(kind)\(step)")
-                job.metricsPath = "/\(kind)/\(step * 2100)"
-                (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (5000, 5000)
-                job.limits.bodySizeBytes = 1 << 20
-                job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
-                config.scrapeConfigs.append(job)
-            }
+        for path in (0..<6).flatMap({ ["/error\($0)", "/page\($0)"] }) {
+            var job = ScrapeConfig(jobName: path)
+            job.metricsPath = path
+            (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (5000, 5000)
+            job.limits.bodySizeBytes = Int64(4 * Transfer.turnBytes)
+            job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
+            config.scrapeConfigs.append(job)
         }
         let manager = ScrapeManager(store: FakeStore())
         manager.apply(config)
@@ -222,7 +219,7 @@ import Testing
         #expect(eventually { manager.targets().active.allSatisfy { $0.health != .unknown } })
         for target in manager.targets().active {
             let expected =
-                target.scrapePool.hasPrefix("error") ? "server returned HTTP status 500 Internal Server Error" : "body size limit exceeded"
+                target.scrapePool.hasPrefix("/error") ? "server returned HTTP status 500 Internal Server Error" : "body size limit exceeded"
             #expect(target.lastError == expected, "\(target.scrapePool)")
         }
     }
