@@ -5,9 +5,9 @@
 /// stored at once only when that is over in a moment, by all that is known before:
 ///
 /// - it is small, packed and unpacked;
-/// - the last one of its target took less than the limit, as long as the whole round does;
+/// - the last one of its target took no longer than the round, which has `limitNs` for all its pages, has left;
 /// - the store need not wait for the disk or for maintenance (`SampleStore.mayStall`), and no heavy page is being stored;
-/// - no such page took much longer than that in the last seconds.
+/// - no page that was stored so took many times the limit in the last seconds.
 ///
 /// Everything else goes to the workers.
 struct QuickScrapes {
@@ -15,7 +15,7 @@ struct QuickScrapes {
     static let maxPackedBytes = 64 << 10
     /// Of one that was unpacked: some 2,500 lines. One that turns out to be larger is given to a worker after all.
     static let maxPageBytes = 256 << 10
-    /// What a page may take at most, in limits, without being a warning.
+    /// How many times the limit a page may take before it is a warning.
     static let patience: UInt64 = 5
     /// How long pages go to the workers after one that took longer.
     static let pauseNs: UInt64 = 10_000_000_000
@@ -31,8 +31,7 @@ struct QuickScrapes {
     mutating func beginRound() { leftNs = limitNs }
 
     /// Whether a page is to be stored at once.
-    /// - Parameters:
-    ///   - expectedNs: what the last one of the target took; 0 when there was none.
+    /// - Parameter expectedNs: what the last one of the target took; 0 when there was none.
     mutating func takes(packedBytes: Int, expectedNs: UInt64, nowNs: UInt64) -> Bool {
         guard expectedNs > 0, expectedNs <= leftNs, packedBytes <= Self.maxPackedBytes, nowNs >= pausedUntilNs else { return false }
         leftNs -= expectedNs
