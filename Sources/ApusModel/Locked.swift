@@ -26,6 +26,12 @@
             defer { unsafe pthread_mutex_unlock(mutex) }
             return try body(&state)
         }
+        /// Whether nobody holds the lock just now. A hint: somebody may take it in the next moment.
+        public var isFree: Bool {
+            guard unsafe pthread_mutex_trylock(mutex) == 0 else { return false }
+            unsafe pthread_mutex_unlock(mutex)
+            return true
+        }
     }
 #else
     public import Synchronization
@@ -38,5 +44,7 @@
         @inlinable public func withLock<R, E: Error>(_ body: (inout sending State) throws(E) -> sending R) throws(E) -> sending R {
             try mutex.withLock(body)
         }
+        /// Whether nobody holds the lock just now. A hint: somebody may take it in the next moment.
+        @inlinable public var isFree: Bool { mutex.withLockIfAvailable { _ in true } ?? false }
     }
 #endif

@@ -47,7 +47,6 @@ extension Database {
         let start = time.monotonicNs()
         let decodedCache = DecodedCache(limitBytes: options.decodedCacheBytes)
         let loaded = try BlockList.load(directory, files, decodedCache, observer, mayReport: true)
-        markLateBlocks(directory, options, files, observer, loaded, isReadOnly: isReadOnly)
         let (head, chunkFiles, repairs) = try bringBack(directory, options, files, time, observer, loaded, isReadOnly: isReadOnly)
         var wal: WriteAheadLog?
         if !isReadOnly {
@@ -71,13 +70,18 @@ extension Database {
 
     /// Gives blocks of late samples the hint that they lack, so that neither this start nor one of Prometheus passes by what
     /// the log has of their time.
+    /// - Returns: up to where everything in order is in blocks, as far as such blocks tell.
     private static func markLateBlocks(
         _ directory: String, _ options: DatabaseOptions, _ files: any FileSystem, _ observer: any DatabaseObserver, _ loaded: BlockList,
         isReadOnly: Bool
-    ) {
+    ) -> Int64 {
         let search = UnmarkedLateBlocks(
             log: joinPath(directory, DatabaseDisk.walName), files: files, blockRangeMs: options.minBlockDurationMs)
-        for block in search.find(in: loaded.blocks) {
+        var believedToMs = Int64.min
+        for found in search.find(in: loaded.blocks) {
+            let block = found.block
+            believedToMs = max(believedToMs, found.believedToMs)
+            if block.meta.isFromOutOfOrder { continue }
             observer.log(
                 .warning, "A block of out-of-order samples was not marked as such; what the WAL has of its time is replayed",
                 [("block", block.ulid.description)])
@@ -88,6 +92,7 @@ extension Database {
                 observer.log(.warning, "The block can't be marked on the disk", [("block", block.ulid.description), ("err", error.description)])
             }
         }
+        return believedToMs
     }
 
     /// The head as it was, from a snapshot or from chunk files and logs, and how many damaged places these had.
@@ -101,6 +106,8 @@ extension Database {
         {
             return (taken.head, taken.chunkFiles, 0)
         }
+        // Not beside a snapshot, which is the head as it was.
+        let believedToMs = markLateBlocks(directory, options, files, observer, loaded, isReadOnly: isReadOnly)
         let chunkFiles = try during("open head chunk files") { () throws(FileError) in
             try HeadChunkFiles.open(joinPath(directory, DatabaseDisk.chunkFilesName), files: files, readOnly: isReadOnly, time: time)
         }
@@ -112,7 +119,7 @@ extension Database {
         head.exemplars.resize(to: options.settings.maxExemplars)
         head.exemplars.setOutOfOrderWindow(ms: options.settings.outOfOrderWindowMs)
         let replay = DatabaseReplay(head: head, directory: directory, files: files, observer: observer, isReadOnly: isReadOnly)
-        return (head, chunkFiles, try replay.run(chunkFiles, minValidTimeMs: loaded.minValidTimeMs))
+        return (head, chunkFiles, try replay.run(chunkFiles, minValidTimeMs: max(loaded.minValidTimeMs, believedToMs)))
     }
 
     /// Puts on the disk what a killed process may have left in the kernel. A log that we go on behind must not be torn

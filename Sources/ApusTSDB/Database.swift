@@ -90,8 +90,8 @@ public final class Database: SampleStore, Queryable, Sendable {
     public func seriesRef(for labels: LabelSet) throws(AppendError) -> SeriesRef { try head.seriesRef(for: labels) }
     public func append(_ batch: borrowing SampleBatch) throws(AppendError) -> AppendOutcome { try head.append(batch) }
     public func labels(of ref: SeriesRef) -> LabelSet? { head.labels(of: ref) }
-    /// True while logs are synced, and while anything is maintained, deleted or copied.
-    public var mayStall: Bool { stalling.load(ordering: .relaxed) > 0 }
+    /// True while logs are synced, while anything is maintained, deleted or copied, and while somebody else appends or looks for series.
+    public var mayStall: Bool { stalling.load(ordering: .relaxed) > 0 || head.isBusy }
 
     // MARK: Reading
 

@@ -13,8 +13,8 @@ protocol FetchDriver: AnyObject, Sendable {
 /// The one thread that does all fetching: libcurl's multi interface on epoll, with an eventfd to wake it. Its targets are spread
 /// over several `FetchMulti`.
 ///
-/// It never waits for anything but its sockets and the clock, and its driver reads none but small pages, so one target cannot
-/// delay another. Where cores are scarce it is called soon: see `clinux_shorten_slice`.
+/// It waits for its sockets and the clock; its driver stores none but small pages here, and none when that may have to wait, so
+/// one target cannot delay another. Where cores are scarce it is called soon: see `clinux_shorten_slice`.
 @safe final class FetchThread: @unchecked Sendable {
     // `@unchecked`: what is not constant is touched by the thread alone; `stopRequested` has a lock of its own.
     private let driver: any FetchDriver

@@ -4,7 +4,7 @@ import ApusModel
 import ApusStorage
 import Glibc
 
-/// Turns one answer into stored samples: unpack, scan, append, report. One per worker thread, with the memory it reuses.
+/// Turns one answer into stored samples: unpack, scan, append, report. One per thread, with the memory it reuses.
 final class ScrapeAppender {
     private let store: any SampleStore
     private let time: any TimeSource

@@ -6,7 +6,7 @@ import ApusStorage
 
 /// One target being scraped: its rules, its cache and how it is doing.
 ///
-/// The fetch thread asks it for requests, one worker at a time brings it what came, and anyone may read its status.
+/// The fetch thread asks it for requests, one thread at a time (that one or a worker) brings it what came, and anyone may read its status.
 final class ScrapeLoop: Sendable {
     let key: UInt64
     let target: Target
@@ -26,6 +26,7 @@ final class ScrapeLoop: Sendable {
         var lastStartNs: UInt64?
         var forcedError: String?
         var lastWorkNs: UInt64 = 0
+        var quickNs: UInt64 = 0
         /// For all scrapes, where nothing in it can change.
         var request: FetchRequest?
     }
@@ -44,8 +45,11 @@ final class ScrapeLoop: Sendable {
 
     var status: LoopStatus { state.withLock { $0.status } }
 
-    /// What unpacking, reading and storing the last page took of a core, ns.
+    /// What unpacking, reading and storing the last page took, ns: of a core, where a worker did it.
     var lastWorkNs: UInt64 { state.withLock { $0.lastWorkNs } }
+
+    /// The same, when that page was small and good; 0 when the next one had better not be taken for quick.
+    var quickNs: UInt64 { state.withLock { $0.quickNs } }
 
     /// An error that each scrape reports instead of fetching; nil for none.
     var forcedError: String? {
@@ -108,6 +112,7 @@ final class ScrapeLoop: Sendable {
     func finished(_ report: ScrapeReport, workNs: UInt64) {
         state.withLock {
             $0.lastWorkNs = workNs
+            $0.quickNs = report.error == nil && report.bodyBytes <= QuickScrapes.maxPageBytes ? workNs : 0
             $0.status.lastError = report.error ?? report.refusal ?? ""
             $0.status.health = report.error == nil ? .up : .down
             $0.status.lastScrapeMs = report.timestampMs

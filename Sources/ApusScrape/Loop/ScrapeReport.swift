@@ -21,4 +21,7 @@ struct ScrapeReport: Equatable, Sendable {
     var exceededLabelLimit = false
     var exceededBodyLimit = false
     var flushedCache = false
+
+    /// Whether there is something for the log.
+    var hasProblems: Bool { error != nil || outOfOrder + duplicates + outOfOrderExemplars + outOfBounds > 0 }
 }

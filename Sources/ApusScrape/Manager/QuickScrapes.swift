@@ -4,8 +4,8 @@
 /// core that slept, and finds none of the page in its cache. But who stores fetches nothing meanwhile, so a page is
 /// stored at once only when that is over in a moment, by all that is known before:
 ///
-/// - it is small, packed and unpacked;
-/// - the last one of its target took no longer than the round, which has `limitNs` for all its pages, has left;
+/// - it is small, packed and unpacked, and the last one of its target was and had no error;
+/// - that one took no longer than the round, which has `limitNs` for all its pages, has left;
 /// - the store need not wait for the disk or for maintenance (`SampleStore.mayStall`), and no heavy page is being stored;
 /// - no page that was stored so took many times the limit in the last seconds.
 ///
@@ -31,15 +31,16 @@ struct QuickScrapes {
     mutating func beginRound() { leftNs = limitNs }
 
     /// Whether a page is to be stored at once.
-    /// - Parameter expectedNs: what the last one of the target took; 0 when there was none.
+    /// - Parameter expectedNs: what the last one of the target took; 0 when there was none, or none that was small and good.
     mutating func takes(packedBytes: Int, expectedNs: UInt64, nowNs: UInt64) -> Bool {
         guard expectedNs > 0, expectedNs <= leftNs, packedBytes <= Self.maxPackedBytes, nowNs >= pausedUntilNs else { return false }
         leftNs -= expectedNs
         return true
     }
 
-    /// Storing a page took this long, waiting included.
-    mutating func took(_ elapsedNs: UInt64, nowNs: UInt64) {
+    /// Storing a page took this long, waiting included. What it took beyond expectation the round has no more.
+    mutating func took(_ elapsedNs: UInt64, expectedNs: UInt64, nowNs: UInt64) {
+        if elapsedNs > expectedNs { leftNs -= min(leftNs, elapsedNs - expectedNs) }
         if elapsedNs / Self.patience > limitNs { pausedUntilNs = nowNs &+ Self.pauseNs }
     }
 }

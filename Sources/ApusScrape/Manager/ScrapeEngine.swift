@@ -57,6 +57,8 @@ final class ScrapeEngine: FetchDriver {
     private enum Job: Sendable {
         case scraped(ScrapeLoop, FetchOutcome, timestampMs: Int64, startedNs: UInt64)
         case endOfRun(ScrapeLoop, timestampMs: Int64)
+        /// What is to be said of a page that was stored at once.
+        case problems(ScrapeLoop, ScrapeReport)
     }
 
     init(
@@ -265,16 +267,18 @@ final class ScrapeEngine: FetchDriver {
     private func storeAtOnce(_ outcome: FetchOutcome, _ loop: ScrapeLoop, _ started: Started) -> Bool {
         // Beside a page of a million lines, whoever appends waits for the head's lock again and again.
         guard case .page(let body, _, _) = outcome, heavyUnderWay.load(ordering: .relaxed) == 0, !store.mayStall else { return false }
-        let (packedBytes, expectedNs, begunNs) = (body.count, loop.lastWorkNs, time.monotonicNs())
+        let (packedBytes, expectedNs, begunNs) = (body.count, loop.quickNs, time.monotonicNs())
         return quick.withLock { quick in
             guard quick.pages.takes(packedBytes: packedBytes, expectedNs: expectedNs, nowNs: begunNs) else { return false }
             let report = quick.appender.processSmall(
                 outcome, limit: QuickScrapes.maxPageBytes, loop: loop, timestampMs: started.timestampMs, startedNs: started.startedNs)
             guard let report else { return false }
             let endNs = time.monotonicNs()
-            // Where a core had to be waited for this is too much; then a worker has the next one, which counts what a core does.
-            finish(loop, report, workNs: endNs &- begunNs)
-            quick.pages.took(endNs &- begunNs, nowNs: endNs)
+            // Who had to wait for a core, or for a lock, is not heavy.
+            finish(loop, report, workNs: min(endNs &- begunNs, Self.heavyWorkNs))
+            // Words may go to a file.
+            if report.hasProblems { jobs.push(.problems(loop, report)) }
+            quick.pages.took(endNs &- begunNs, expectedNs: expectedNs, nowNs: endNs)
             return true
         }
     }
@@ -299,11 +303,13 @@ final class ScrapeEngine: FetchDriver {
         while let job = queue.pop() {
             switch job {
             case .endOfRun(let loop, let timestampMs): appender.endOfRun(loop, timestampMs: timestampMs)
+            case .problems(let loop, let report): logProblems(report, loop: loop)
             case .scraped(let loop, let outcome, let timestampMs, let startedNs):
                 let begunNs = threadCPUNs()
                 let report = appender.process(outcome, loop: loop, timestampMs: timestampMs, startedNs: startedNs)
                 finish(loop, report, workNs: threadCPUNs() &- begunNs)
                 if isHeavy { heavyUnderWay.subtract(1, ordering: .relaxed) }
+                logProblems(report, loop: loop)
             }
         }
     }
@@ -312,7 +318,6 @@ final class ScrapeEngine: FetchDriver {
         loop.finished(report, workNs: workNs)
         counters.withLock { $0.add(report) }
         state.withLock { $0.underWay[loop.key] = nil }
-        logProblems(report, loop: loop)
     }
 
     private func logProblems(_ report: ScrapeReport, loop: ScrapeLoop) {

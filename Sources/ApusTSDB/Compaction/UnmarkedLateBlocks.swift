@@ -12,16 +12,14 @@ import ApusStorage
 ///     log      ──●──●──●──●──●──●──▶     in order: each later than the last of its series
 ///     block      [  ○  ○     ○  ]        none of them is in it, so it is of late samples
 ///
-/// So the newest blocks that were merged are held against the log before it is replayed: of each block range some samples
-/// that came in order are looked for in the blocks. Where the head was written to a block they are there; where they are
-/// not, the block's end says nothing.
+/// So the newest blocks that were merged are held against the log before it is replayed: of each block range some samples that
+/// came in order are looked for in the blocks. Where the head was written to a block nearly all of them are there, unless they
+/// were deleted since; where nearly none is, the block's end says nothing.
 ///
-/// Reads the log up to where no sample in order can be of the blocks' time any more, twice; nothing at all when the newest
-/// block is as the head wrote it, which is the usual case without an out-of-order window.
+/// Reads the log up to where no sample in order can be of the blocks' time any more; nothing at all when the newest block is as
+/// the head wrote it, which is the usual case without an out-of-order window.
 struct UnmarkedLateBlocks {
-    /// Samples that are looked for in a block range, each of another series.
-    static let witnessLimit = 64
-    /// A block with fewer of them than one of this number has none: those few came late, or twice.
+    /// A block range with fewer than one found of this many has none: those few came late, or twice.
     static let fewestFoundOf = 4
 
     /// The log's directory.
@@ -29,102 +27,73 @@ struct UnmarkedLateBlocks {
     let files: any FileSystem
     let blockRangeMs: Int64
 
-    /// A sample that came in order, as far as the log tells.
-    private struct Witness {
-        var timeMs: Int64
-        /// The log has an earlier sample of the series before it.
-        var isConfirmed = false
+    struct Find {
+        let block: Block
+        /// Up to here the block has what the log has; `.min` for nowhere.
+        let believedToMs: Int64
     }
-    /// By start of the block range, then by ref.
-    private typealias Witnesses = [Int64: [UInt64: Witness]]
 
-    /// Those of `blocks` that need the hint.
-    func find(in blocks: [Block]) -> [Block] {
-        let inOrder = blocks.filter { !$0.meta.isFromOutOfOrder }
-        let settledMs = inOrder.filter { $0.meta.compaction.level <= 1 }.map(\.maxTimeMs).max() ?? .min
-        let suspects = inOrder.filter { $0.meta.compaction.level > 1 && $0.maxTimeMs > settledMs }
+    /// The merged blocks that end last and lack what the log has of their time. One that has the hint already is among them when
+    /// it was given to a block that has late samples only at its end: what lies before need not be replayed.
+    func find(in blocks: [Block]) -> [Find] {
+        let settledMs = blocks.filter { !$0.meta.isFromOutOfOrder && $0.meta.compaction.level <= 1 }.map(\.maxTimeMs).max() ?? .min
+        let suspects = blocks.filter { $0.meta.compaction.level > 1 && $0.maxTimeMs > settledMs }
         guard let first = suspects.map({ max($0.minTimeMs, settledMs) }).min(), let last = suspects.map(\.maxTimeMs).max(), first < last
         else { return [] }
-        let witnesses = collect(first..<last)
-        let labels = labels(of: Set(witnesses.values.flatMap(\.keys)))
-        return suspects.filter { suspect in
-            witnesses.contains { start, range in
-                guard suspect.overlaps(minTimeMs: start, maxTimeMs: start &+ (blockRangeMs &- 1)) else { return false }
-                let confirmed = range.filter(\.value.isConfirmed)
-                var found = 0
-                var asked = 0
-                for (ref, witness) in confirmed.isEmpty ? range : confirmed {
-                    guard let labels = labels[ref], suspect.overlaps(minTimeMs: witness.timeMs, maxTimeMs: witness.timeMs) else { continue }
+        var witnesses = LogWitnesses(times: first..<last, rangeMs: blockRangeMs)
+        var records = 0
+        read { record in
+            records += 1
+            witnesses.see(record)
+            return witnesses.mayComeMore
+        }
+        let labels = labels(of: witnesses.refs, within: records)
+        return suspects.compactMap { suspect in
+            var believedToMs = Int64.min
+            for (start, range) in witnesses.ranges.sorted(by: { $0.key < $1.key }) {
+                let end = start &+ (blockRangeMs &- 1)
+                guard suspect.overlaps(minTimeMs: start, maxTimeMs: end) else { continue }
+                var (found, asked) = (0, 0)
+                for (ref, timeMs) in range.best {
+                    guard let labels = labels[ref], suspect.overlaps(minTimeMs: timeMs, maxTimeMs: timeMs) else { continue }
                     asked += 1
                     // What cannot be read is no reason to doubt a block.
-                    if inOrder.contains(where: { (try? $0.holds(labels, atMs: witness.timeMs)) ?? true }) { found += 1 }
+                    if blocks.contains(where: { (try? $0.holds(labels, atMs: timeMs)) ?? true }) { found += 1 }
                 }
-                return found * Self.fewestFoundOf < asked
+                if found * Self.fewestFoundOf < asked { return Find(block: suspect, believedToMs: believedToMs) }
+                if asked > 0 { believedToMs = min(end &+ 1, suspect.maxTimeMs) }
             }
+            return nil
         }
     }
 
     // MARK: The log
 
-    /// Runs `body` on the records of checkpoint and log until it returns false, they end, or one is damaged: the replay will
-    /// say so.
+    /// Runs `body` on the records of the checkpoint and of the log until it returns false. What is damaged ends its part, as in
+    /// the replay, which will say so.
     private func read(_ body: (DecodedRecord) -> Bool) {
-        do throws(WALError) {
-            let checkpoint = try Checkpoint.latest(in: log, files: files)
-            let reader = try WALReader(
-                directory: log, checkpoint: checkpoint?.path, first: checkpoint.map { $0.segment + 1 } ?? 0, files: files)
-            var record = DecodedRecord()
-            while try reader.next(&record) { if !body(record) { return } }
-        } catch { return }
-    }
-
-    private func collect(_ times: Range<Int64>) -> Witnesses {
-        var witnesses: Witnesses = [:]
-        var confirmed: [Int64: Int] = [:]
-        var newestMs = Int64.min
-        // The block range of the last sample, and whether it has all the witnesses it needs: then a sample costs two comparisons.
-        var start = Int64.max
-        var isComplete = false
-        func see(_ ref: SeriesRef, _ timeMs: Int64) {
-            newestMs = max(newestMs, timeMs)
-            // What is older was late when it came.
-            guard times.contains(timeMs), timeMs >= oldestInOrder(newestMs) else { return }
-            if timeMs < start || timeMs &- start >= blockRangeMs {
-                start = alignedDown(timeMs, to: blockRangeMs)
-                isComplete = confirmed[start, default: 0] >= Self.witnessLimit
-            }
-            if isComplete { return }
-            if let known = witnesses[start]?[ref.rawValue] {
-                if timeMs <= known.timeMs { return }
-                if !known.isConfirmed {
-                    confirmed[start, default: 0] += 1
-                    isComplete = confirmed[start, default: 0] >= Self.witnessLimit
-                }
-                witnesses[start]?[ref.rawValue] = Witness(timeMs: timeMs, isConfirmed: true)
-            } else if witnesses[start]?.count ?? 0 < Self.witnessLimit {
-                witnesses[start, default: [:]][ref.rawValue] = Witness(timeMs: timeMs)
-            }
+        var goesOn = true
+        var record = DecodedRecord()
+        func read(_ open: () throws(WALError) -> WALReader?) {
+            do throws(WALError) {
+                guard let reader = try open() else { return }
+                while goesOn, try reader.next(&record) { goesOn = body(record) }
+            } catch { return }
         }
-        read { record in
-            for (ref, timeMs) in zip(record.samples.refs, record.samples.timestampsMs) { see(ref, timeMs) }
-            for sample in record.samples.histograms { see(sample.ref, sample.timestampMs) }
-            return oldestInOrder(newestMs) < times.upperBound
-        }
-        return witnesses
+        let checkpoint = (try? Checkpoint.latest(in: log, files: files)) ?? nil
+        read { () throws(WALError) in try checkpoint.map { one throws(WALError) in try WALReader(directory: one.path, files: files) } }
+        read { () throws(WALError) in try WALReader(directory: log, first: checkpoint.map { $0.segment + 1 } ?? 0, files: files) }
     }
 
-    /// The oldest time that a sample may have to be taken as one in order, beside a newest one.
-    private func oldestInOrder(_ newestMs: Int64) -> Int64 {
-        let (bound, overflow) = newestMs.subtractingReportingOverflow(blockRangeMs / 2)
-        return overflow ? .min : bound
-    }
-
-    private func labels(of refs: Set<UInt64>) -> [UInt64: LabelSet] {
+    /// - Parameter records: how many of the log's are read at most.
+    private func labels(of refs: Set<UInt64>, within records: Int) -> [UInt64: LabelSet] {
         var labels: [UInt64: LabelSet] = [:]
         if refs.isEmpty { return labels }
+        var left = records
         read { record in
+            left -= 1
             for one in record.series where refs.contains(one.ref.rawValue) { labels[one.ref.rawValue] = one.labels }
-            return labels.count < refs.count
+            return left > 0 && labels.count < refs.count
         }
         return labels
     }

@@ -81,6 +81,9 @@ public final class Head: SampleStore, Queryable, Sendable {
         }
     }
 
+    /// Whether somebody holds the lock, and an append would have to wait.
+    var isBusy: Bool { !lock.isFree }
+
     /// How many batches are being appended now.
     public var activeAppenders: Int { appenders.load(ordering: .relaxed) }
 

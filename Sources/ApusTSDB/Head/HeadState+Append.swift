@@ -80,7 +80,7 @@ extension HeadState {
     private func isAcceptable(_ ref: SeriesRef, _ time: Int64, _ bound: Int64) -> Bool {
         guard let entry = unsafe series.pointer(slot(of: ref)), time >= bound, unsafe entry.pointee.isLive else { return false }
         // Cells lie anywhere. When the sample is stored, after the log has it, its place has come.
-        unsafe cprefetch_write(entry.pointee.open &+ UInt(entry.pointee.xor.bitCount &>> 3))
+        if unsafe entry.pointee.open != 0 { unsafe cprefetch_write(entry.pointee.open &+ UInt(entry.pointee.xor.bitCount &>> 3)) }
         return unsafe !entry.pointee.hasSamples || time > entry.pointee.xor.time
     }
 

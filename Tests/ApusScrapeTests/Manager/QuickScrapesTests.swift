@@ -24,6 +24,11 @@ import Testing
         #expect(pages.takes(200_000), "a smaller one still fits")
         pages.begin()
         #expect(pages.takes(usualNs))
+        pages.pages.took(usualNs + 500_000, expectedNs: usualNs, nowNs: 0)
+        #expect(!pages.takes(usualNs), "it took more than was thought")
+        #expect(pages.takes(100_000))
+        pages.pages.took(3_000_000, expectedNs: 100_000, nowNs: 0)
+        #expect(!pages.takes(1))
     }
 
     @Test("what is unknown, large or slow is not taken")
@@ -43,9 +48,9 @@ import Testing
     func pause() {
         let pages = Round(limitNs: 1_000_000)
         pages.begin()
-        pages.pages.took(1_000_000 * QuickScrapes.patience, nowNs: 500)
+        pages.pages.took(1_000_000 * QuickScrapes.patience, expectedNs: 1_000_000 * QuickScrapes.patience, nowNs: 500)
         #expect(pages.takes(usualNs, nowNs: 600))
-        pages.pages.took(1_000_000 * (QuickScrapes.patience + 1), nowNs: 1000)
+        pages.pages.took(1_000_000 * (QuickScrapes.patience + 1), expectedNs: usualNs, nowNs: 1000)
         pages.begin()
         #expect(!pages.takes(usualNs, nowNs: 1000))
         #expect(!pages.takes(usualNs, nowNs: 999 + QuickScrapes.pauseNs))
