@@ -330,6 +330,34 @@ import Testing
         try database.close()
     }
 
+    // MARK: Who appends may have to wait
+
+    private final class Onlooker: DatabaseObserver {
+        let database = Locked<Database?>(nil)
+        let seen = Locked<[Bool]>([])
+        func log(_ level: DatabaseLogLevel, _ message: String, _ fields: [(name: String, value: String)]) {
+            guard message == "write block", let database = database.withLock({ $0 }) else { return }
+            seen.withLock { $0.append(database.mayStall) }
+        }
+        func replayProgress(_ progress: ReplayProgress) {}
+    }
+
+    @Test("while it maintains itself, and while somebody has the head, appends may have to wait")
+    func stalling() throws {
+        let onlooker = Onlooker()
+        let database = try open(SimulatedDisk(), Self.options, onlooker)
+        onlooker.database.withLock { $0 = database }
+        defer { onlooker.database.withLock { $0 = nil } }
+        try fill(database, seconds: 0..<40)
+        #expect(!database.mayStall)
+        database.runPass()
+        #expect(onlooker.seen.withLock { $0 } == [true, true, true])
+        #expect(!database.mayStall)
+        #expect(database.head.locked { database.mayStall })
+        #expect(!database.mayStall)
+        try database.close()
+    }
+
     // MARK: A disk that refuses
 
     /// Goal: what came while the log was given up is written to it again however old its timestamp was when it came, and
