@@ -21,6 +21,22 @@ import Testing
         return config
     }
 
+    /// A job a path of one server, named by the path.
+    private func config(
+        _ server: TestServer, paths: [String], timeoutMs: Int64, _ configure: (inout ScrapeConfig) -> Void = { _ in }
+    ) -> PrometheusConfig {
+        var config = PrometheusConfig()
+        for path in paths {
+            var job = ScrapeConfig(jobName: path)
+            job.metricsPath = path
+            (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (timeoutMs, timeoutMs)
+            job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
+            configure(&job)
+            config.scrapeConfigs.append(job)
+        }
+        return config
+    }
+
     private func status(_ manager: ScrapeManager) -> TargetStatus? { manager.targets().active.first }
 
     @Test func scrapesAPageAgainAndAgain() throws {
@@ -85,15 +101,10 @@ import Testing
             "/loop": "Get \"/loop\": stopped after 10 redirects",
             "/metrics": "",
         ]
-        var config = PrometheusConfig()
-        for path in expected.keys.sorted() {
-            var job = ScrapeConfig(jobName: path)
-            job.metricsPath = path
+        let config = config(server, paths: expected.keys.sorted(), timeoutMs: 4000) { job in
             // Only who runs into its timeout has a short one: a busy machine may be slow to answer.
-            (job.scrapeIntervalMs, job.scrapeTimeoutMs) = ["/silent", "/slow"].contains(path) ? (1000, 900) : (4000, 4000)
+            if ["/silent", "/slow"].contains(job.metricsPath) { (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (1000, 900) }
             job.limits.bodySizeBytes = 1 << 20
-            job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
-            config.scrapeConfigs.append(job)
         }
         let manager = ScrapeManager(store: FakeStore())
         manager.apply(config)
@@ -176,16 +187,8 @@ import Testing
         }
         defer { server.stop() }
         let store = FakeStore()
-        var config = PrometheusConfig()
-        for path in ["/one", "/two", "/chunked"] {
-            var job = ScrapeConfig(jobName: path)
-            job.metricsPath = path
-            (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (4000, 4000)
-            job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
-            config.scrapeConfigs.append(job)
-        }
         let manager = ScrapeManager(store: store)
-        manager.apply(config)
+        manager.apply(config(server, paths: ["/one", "/two", "/chunked"], timeoutMs: 4000))
         try manager.start()
         defer { manager.stop() }
         #expect(eventually { manager.targets().active.allSatisfy { $0.health != .unknown } })
@@ -207,14 +210,8 @@ import Testing
         }
         defer { server.stop() }
         #expect(Transfer.drainLimit == 4 * Transfer.turnBytes && Transfer.turnBytes % Transfer.bufferBytes == 0)
-        var config = PrometheusConfig()
-        for path in (0..<6).flatMap({ ["/error\($0)", "/page\($0)"] }) {
-            var job = ScrapeConfig(jobName: path)
-            job.metricsPath = path
-            (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (5000, 5000)
+        let config = config(server, paths: (0..<6).flatMap { ["/error\($0)", "/page\($0)"] }, timeoutMs: 5000) { job in
             job.limits.bodySizeBytes = Int64(4 * Transfer.turnBytes)
-            job.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
-            config.scrapeConfigs.append(job)
         }
         let manager = ScrapeManager(store: FakeStore())
         manager.apply(config)
@@ -235,15 +232,8 @@ import Testing
         let server = try TestServer { request in request.path == "/heavy" ? .page(page) : .page("a 1\n") }
         defer { server.stop() }
         let store = BlockedStore()
-        var config = PrometheusConfig()
-        for (job, path) in [("heavy", "/heavy"), ("light", "/light")] {
-            var one = ScrapeConfig(jobName: job)
-            one.metricsPath = path
-            one.scrapeIntervalMs = 100
-            one.scrapeTimeoutMs = 100
-            if job == "heavy" { (one.scrapeIntervalMs, one.scrapeTimeoutMs) = (2000, 2000) }
-            one.discovery.staticConfigs = [TargetGroup(targets: [["__address__": ByteString(server.address)]], source: "0")]
-            config.scrapeConfigs.append(one)
+        let config = config(server, paths: ["/heavy", "/light"], timeoutMs: 100) { job in
+            if job.metricsPath == "/heavy" { (job.scrapeIntervalMs, job.scrapeTimeoutMs) = (2000, 2000) }
         }
         let manager = ScrapeManager(store: store)
         manager.apply(config)
