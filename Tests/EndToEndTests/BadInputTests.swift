@@ -28,6 +28,22 @@ import Testing
         for part in expected { #expect(apus.output.contains(part), "\(apus.output)") }
     }
 
+    @Test(
+        "a flag with a wrong value ends the start and is named, with what it may be",
+        arguments: [
+            ("--scrape.quick-limit-us=-1", "--scrape.quick-limit-us must not be negative"),
+            ("--query.quick-limit-us=-1", "--query.quick-limit-us must not be negative"),
+            ("--scrape.max-body-size=0", "--scrape.max-body-size must be greater than 0"),
+            ("--query.max-concurrency=0", "--query.max-concurrency must be greater than 0"),
+            ("--web.max-connections=0", "--web.max-connections must be greater than 0"),
+            ("--storage.head.max-series=-1", "--storage.head.max-series must not be negative"),
+        ])
+    func flags(_ flag: String, expected: String) throws {
+        let apus = try ChildProcess(Programs.apus, ["serve", flag], in: try folder())
+        #expect(apus.exitStatus() == 64)
+        #expect(apus.output.contains(expected), "\(apus.output)")
+    }
+
     @Test("a port in use is named, with the flag that changes it")
     func portInUse() throws {
         let system = try RunningSystem.shared.get()

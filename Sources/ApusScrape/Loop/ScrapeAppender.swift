@@ -25,7 +25,7 @@ final class ScrapeAppender {
 
     /// Stores what a fetch brought, or that it failed. Takes over the body.
     func process(_ outcome: FetchOutcome, loop: ScrapeLoop, timestampMs: Int64, startedNs: UInt64) -> ScrapeReport {
-        process(outcome, Result { () throws(FetchFailure) in try unpack(outcome, loop: loop, limit: loop.bodyLimit) }, loop, timestampMs, startedNs)
+        process(outcome, Result { () throws(FetchFailure) in try unpack(outcome, loop: loop) }, loop, timestampMs, startedNs)
     }
 
     /// Stores a page that has no more than `limit` bytes unpacked. Nil when it has more, or cannot be unpacked: then the body is as it was.
@@ -91,7 +91,7 @@ final class ScrapeAppender {
 
     // MARK: Body
 
-    private func unpack(_ outcome: FetchOutcome, loop: ScrapeLoop, limit: Int) throws(FetchFailure) -> BodyBuffer {
+    private func unpack(_ outcome: FetchOutcome, loop: ScrapeLoop) throws(FetchFailure) -> BodyBuffer {
         let body: BodyBuffer
         let coding: BodyCoding
         switch outcome {
@@ -105,14 +105,14 @@ final class ScrapeAppender {
             let unpacked = pool.take()
             defer { pool.giveBack(body) }
             do throws(InflateError) {
-                try inflater.unpack(body, coding, into: unpacked, limit: limit)
+                try inflater.unpack(body, coding, into: unpacked, limit: loop.bodyLimit)
             } catch {
                 pool.giveBack(unpacked)
                 throw error.reason(packedBytes: body.count)
             }
             page = unpacked
         }
-        guard page.count < limit else {
+        guard page.count < loop.bodyLimit else {
             pool.giveBack(page)
             throw .bodySizeLimit
         }
